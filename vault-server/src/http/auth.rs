@@ -14,20 +14,20 @@ use protocol_spec::{
     request::{self, RequestSignature, SignatureLabel, Target},
 };
 
-use self::nonces::{Admission, Nonces, Signer};
 pub(super) use self::quota::{Quota, QuotaPermit};
-use super::{
-    App,
-    accept::Connection,
-    api::{Describe, Endpoint, Signatures},
-    callers::OfRoutes,
-    memory::Principal,
-    prefix::Origin,
-    problem::RefusedRequest,
-};
 use crate::{
     config::ClientLimits,
-    vault::{Caller, Refusal},
+    http::{
+        App,
+        accept::Connection,
+        api::{Describe, Endpoint, Signatures},
+        auth::nonces::{Admission, Nonces, Signer},
+        callers::OfRoutes,
+        memory::Principal,
+        prefix::Origin,
+        problem::RefusedRequest,
+    },
+    vault::{Caller, Refusal, delegated, enrol, standing},
 };
 
 /// How far ahead of ours a client's clock may be, in seconds. The protocol tolerates more, but what is
@@ -223,7 +223,7 @@ impl FromRequestParts<App> for Authenticated {
     async fn from_request_parts(parts: &mut Parts, app: &App) -> Result<Self, RefusedRequest> {
         let now_ms = app.vault.now_ms();
         let signature = app.gate.signature(parts, SignatureLabel::Id, now_ms)?;
-        let caller = app.vault.find_key(&signature.params.key_id).await?;
+        let caller = enrol::find_key(&app.vault, &signature.params.key_id).await?;
         let mut admitted = app.gate.admit(caller, signature, origin(parts)?, now_ms)?;
         app.callers.check(&admitted.caller, parts)?;
         match delegation(parts, &app.callers)? {
@@ -231,9 +231,9 @@ impl FromRequestParts<App> for Authenticated {
                 let Self {
                     caller, signature, ..
                 } = &admitted;
-                admitted.caller = app.vault.act(caller.clone(), delegation, signature).await?;
+                admitted.caller = delegated::act(&app.vault, caller.clone(), delegation, signature).await?;
             }
-            None => app.vault.check_standing(&admitted.caller).await?,
+            None => standing::check_standing(&app.vault, &admitted.caller).await?,
         }
         Ok(admitted)
     }

@@ -32,6 +32,7 @@ use super::{
     problem::RefusedRequest,
     query::Id,
 };
+use crate::vault::upload;
 use crate::{
     config::ClientLimits,
     vault::{Caller, Intent, Refusal},
@@ -145,7 +146,7 @@ async fn check_session<M: Name>(
     }
     let Id(upload) = Id::from_request_parts(parts, app).await?;
     let key = idempotency_key(&parts.headers)?;
-    Ok(app.vault.check_commit(caller, upload, declared, key).await?)
+    Ok(upload::check_commit(&app.vault, caller, upload, declared, key).await?)
 }
 
 /// A mutation as it was posted; who signed it is another question.

@@ -40,6 +40,7 @@ use super::{
     query::{Id, Ids, TypedQuery},
 };
 use crate::vault::{LeafIntake, LeafStream, Refusal};
+use crate::vault::{intake, records, release, upload};
 
 /// Bytes of a leaf in memory.
 const LEAF: usize = 1 << 20;
@@ -108,13 +109,10 @@ pub(super) async fn receive_leaves(
     let count = hashes.len();
     declared_length(&body, count.saturating_mul(LEAF))?;
     if !Defence::TransferShares.is_off() {
-        app.vault.check_session(&auth.caller, upload).await?;
+        upload::check_session(&app.vault, &auth.caller, upload).await?;
     }
     let memory = app.memory.reserve(&auth.permit.payer(), IN_TRANSIT).await?;
-    let intake = app
-        .vault
-        .begin_leaves(&auth.caller, upload, first, hashes)
-        .await?;
+    let intake = intake::begin_leaves(&app.vault, &auth.caller, upload, first, hashes).await?;
     let body = PacedBody::new(body, &app.limits, memory.watch());
     let mut taking = Taking {
         app,
@@ -236,10 +234,7 @@ pub(super) async fn release_leaves(
     Extension(connection): Extension<Connection>,
 ) -> Result<LeavesOut, RefusedRequest> {
     let memory = app.memory.reserve(&auth.permit.payer(), IN_TRANSIT).await?;
-    let stream = app
-        .vault
-        .release_leaves(&auth.caller, release, version, first, count)
-        .await?;
+    let stream = release::release_leaves(&app.vault, &auth.caller, release, version, first, count).await?;
     Ok(send(&app, stream, connection, (auth.permit, memory)))
 }
 
@@ -252,7 +247,7 @@ pub(super) async fn own_leaves(
     Extension(connection): Extension<Connection>,
 ) -> Result<LeavesOut, RefusedRequest> {
     let memory = app.memory.reserve(&auth.permit.payer(), IN_TRANSIT).await?;
-    let stream = app.vault.own_leaves(&auth.caller, version, first, count).await?;
+    let stream = records::own_leaves(&app.vault, &auth.caller, version, first, count).await?;
     Ok(send(&app, stream, connection, (auth.permit, memory)))
 }
 

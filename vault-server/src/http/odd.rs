@@ -10,16 +10,23 @@ use protocol_spec::{
     problem::Problem,
 };
 
-use super::{
-    App,
-    answer::{ApiAnswer, Checkpoint, Description, SHORT, Served, Tile, WayBack},
-    auth::{Authenticated, Called},
-    body::{Introduced, SignedRequest},
-    enrolments::CountedEnrolment,
-    presenting::Presenting,
-    query::{Id, TileName, TypedQuery},
+use crate::{
+    http::{
+        App,
+        answer::{ApiAnswer, Checkpoint, Description, SHORT, Served, Tile, WayBack},
+        auth::{Authenticated, Called},
+        body::{Introduced, SignedRequest},
+        enrolments::CountedEnrolment,
+        presenting::Presenting,
+        query::{Id, TileName, TypedQuery},
+    },
+    vault::{
+        Caller, Proof, Refusal, Vault, collections, enrol, kept,
+        links::{self, Offer, OpenLink},
+        presentation, records, released,
+        submission::submit,
+    },
 };
-use crate::vault::{Caller, Proof, Refusal, Vault};
 
 pub(super) async fn server(
     State(app): State<App>,
@@ -74,8 +81,8 @@ pub(super) async fn enrol_patient(
     State(app): State<App>,
     Introduced { posted, parts, back }: Introduced<pb::EnrolPatient>,
 ) -> ApiAnswer<pb::Accepted> {
-    let auth = Authenticated::enrolling(&app, &parts, app.vault.enrolling_patient(posted.message)?)?;
-    let known = app.vault.find_key(&auth.caller.key_id()).await?;
+    let auth = Authenticated::enrolling(&app, &parts, enrol::enrolling_patient(posted.message)?)?;
+    let known = enrol::find_key(&app.vault, &auth.caller.key_id()).await?;
     // Whoever is enrolled asks again what became of it, and makes no other patient.
     let counted = match known {
         Some(known) if known.principal() == auth.caller.principal() => CountedEnrolment::default(),
@@ -85,7 +92,7 @@ pub(super) async fn enrol_patient(
     let (vault, caller, intent) = (app.vault.clone(), auth.caller, posted.intent);
     // A task of its own, which goes on when the client is gone: what came of it is known in any case.
     let enrolled = app.tasks.spawn(async move {
-        let enrolled = vault.enrol(&caller, &intent).await;
+        let enrolled = enrol::enrol(&vault, &caller, &intent).await;
         if enrolled.is_err() {
             counted.take_back();
         }
@@ -101,9 +108,13 @@ pub(super) async fn enrol_institution(
     State(app): State<App>,
     Introduced { posted, parts, back }: Introduced<pb::EnrolInstitution>,
 ) -> ApiAnswer<pb::Accepted> {
-    let auth = Authenticated::enrolling(&app, &parts, app.vault.enrolling_institution(posted.message)?)?;
+    let auth = Authenticated::enrolling(
+        &app,
+        &parts,
+        enrol::enrolling_institution(&app.vault, posted.message)?,
+    )?;
     let room = back.with(posted.memory, Some(auth.permit));
-    room.reply(app.vault.enrol(&auth.caller, &posted.intent).await)
+    room.reply(enrol::enrol(&app.vault, &auth.caller, &posted.intent).await)
 }
 
 /// By a device that is nobody's yet.
@@ -112,14 +123,10 @@ pub(super) async fn offer_link(
     Id(link): Id<LinkId>,
     Introduced { posted, parts, back }: Introduced<pb::LinkOffer>,
 ) -> ApiAnswer<pb::Accepted> {
-    let auth = Authenticated::enrolling(&app, &parts, app.vault.offering(&posted.message)?)?;
+    let auth = Authenticated::enrolling(&app, &parts, links::offering(&posted.message)?)?;
     back.admit_offer()?;
     let room = back.with(posted.memory, Some(auth.permit));
-    room.reply(
-        app.vault
-            .offer(&auth.caller, &posted.intent, link, posted.message)
-            .await,
-    )
+    room.reply(submit::<Offer>(&app.vault, &auth.caller, &posted.intent, (link, posted.message)).await)
 }
 
 /// By a device that is nobody's yet.
@@ -128,13 +135,9 @@ pub(super) async fn open_link(
     Id(link): Id<LinkId>,
     Introduced { posted, parts, back }: Introduced<pb::LinkOpening>,
 ) -> ApiAnswer<pb::Accepted> {
-    let auth = Authenticated::enrolling(&app, &parts, app.vault.opening(&posted.message)?)?;
+    let auth = Authenticated::enrolling(&app, &parts, links::opening(&posted.message)?)?;
     let room = back.with(posted.memory, Some(auth.permit));
-    room.reply(
-        app.vault
-            .open_link(&auth.caller, &posted.intent, link, posted.message)
-            .await,
-    )
+    room.reply(submit::<OpenLink>(&app.vault, &auth.caller, &posted.intent, (link, posted.message)).await)
 }
 
 pub(super) async fn present(
@@ -160,7 +163,7 @@ pub(super) async fn present(
         pop: &pop,
         id: &signature,
     };
-    let possession = app.vault.possession(&caller, permission, proof).await?;
+    let possession = presentation::possession(&app.vault, &caller, permission, proof).await?;
     // Before anything is spent.
     let room = room.exchanged(possession.answer_bytes()).await?;
     room.reply(possession.present(&intent, message, bytes).await)
@@ -173,7 +176,7 @@ pub(super) async fn vault_records(
     TypedQuery(page): TypedQuery<PageQuery<u64>>,
 ) -> ApiAnswer<pb::VaultPage> {
     let after = page.after.unwrap_or_default();
-    let list = app.vault.vault_records(&auth.caller, after, page.most()).await?;
+    let list = records::vault_records(&app.vault, &auth.caller, after, page.most()).await?;
     let room = back.room(auth.permit, list.page_bytes()).await?;
     room.reply(list.read().await)
 }
@@ -184,7 +187,7 @@ pub(super) async fn arrivals(
     back: WayBack,
     TypedQuery(page): TypedQuery<PageQuery<VersionId>>,
 ) -> ApiAnswer<pb::VaultPage> {
-    let list = app.vault.arrivals(&auth.caller, page.after, page.most()).await?;
+    let list = records::arrivals(&app.vault, &auth.caller, page.after, page.most()).await?;
     let room = back.room(auth.permit, list.page_bytes()).await?;
     room.reply(list.read().await)
 }
@@ -195,7 +198,7 @@ pub(super) async fn vault_record(
     back: WayBack,
     Id(version): Id<VersionId>,
 ) -> ApiAnswer<pb::VaultRecord> {
-    let list = app.vault.vault_record(&auth.caller, version).await?;
+    let list = records::vault_record(&app.vault, &auth.caller, version).await?;
     let room = back.room(auth.permit, list.page_bytes()).await?;
     room.reply(list.read_one().await)
 }
@@ -208,10 +211,7 @@ pub(super) async fn released_records(
     TypedQuery(page): TypedQuery<PageQuery<u64>>,
 ) -> ApiAnswer<pb::ReleasedPage> {
     let after = page.after.unwrap_or_default();
-    let list = app
-        .vault
-        .released_records(&auth.caller, release, after, page.most())
-        .await?;
+    let list = released::released_records(&app.vault, &auth.caller, release, after, page.most()).await?;
     let room = back.room(auth.permit, list.page_bytes()).await?;
     room.reply(list.read().await)
 }
@@ -223,7 +223,7 @@ pub(super) async fn collections(
     asked: CollectionsQuery,
 ) -> Result<pb::CollectionList, Refusal> {
     match asked.kept {
-        Some(root_epoch) => vault.kept_collections(caller, root_epoch).await,
-        None => vault.collections(caller).await,
+        Some(root_epoch) => kept::kept_collections(vault, caller, root_epoch).await,
+        None => collections::collections(vault, caller).await,
     }
 }

@@ -3,24 +3,35 @@
 
 use protocol_spec::{api, collection::Collection};
 
-use super::{
-    api::Api,
-    leaves,
-    most::*,
-    odd,
-    query::{Id, Ids},
-    sse,
+use crate::{
+    http::{
+        api::Api,
+        leaves,
+        most::*,
+        odd,
+        query::{Id, Ids},
+        sse,
+    },
+    vault::{
+        acts, closure, collections, commit, delegated, delegations, deletion, delivery, denial, devices,
+        directory,
+        emergency::{self, guardianship, help, opening},
+        heads, held, history, inbox, index, links, permissions, placement, programs, release_end, requests,
+        reseal, revocation, rewrap, rotation, strangers,
+        submission::submit,
+        take_back, terminals, unanswered, upload, withdrawal,
+    },
 };
 
 macro_rules! routes {
-    ($($kind:ident $endpoint:ident $(up to $most:ident)? $(by $($handler:ident)::+)? $(is $submitted:ident)? $(: |$($argument:pat_param),*| $call:expr)?;)*) => {
+    ($($kind:ident $endpoint:ident $(up to $most:ident)? $(by $($handler:ident)::+)? $(is $submitted:ty)? $(: |$($argument:pat_param),*| $call:expr)?;)*) => {
         /// All endpoints, each with what serves it.
         pub(super) fn api() -> Api {
             Api::new()$(.$kind(
                 &api::$endpoint
                 $(, $most)?
                 $(, $($handler)::+)?
-                $(, |vault, caller, intent, (), message| Box::pin(vault.$submitted(caller, intent, message)))?
+                $(, |vault, caller, intent, (), message| Box::pin(submit::<$submitted>(vault, caller, intent, message)))?
                 $(, |$($argument),*| Box::pin($call))?
             ))*
         }
@@ -31,109 +42,110 @@ routes! {
     odd SERVER by odd::server;
     odd OPENAPI by odd::openapi;
     public DIRECTORY_EVENTS up to enrolled_page: |vault, (), asked|
-        vault.directory_events(asked.after.unwrap_or_default(), asked.limit.unwrap_or_default(), asked.witnessed.unwrap_or_default());
+        directory::directory_events(vault, asked.after.unwrap_or_default(), asked.limit.unwrap_or_default(), asked.witnessed.unwrap_or_default());
     public DIRECTORY_ENTRIES up to enrolled_page: |vault, Id(institution), page|
-        vault.directory_entries(institution, page.after, page.most());
-    brought WITHDRAW_INSTITUTION: |vault, message| vault.withdraw_institution(message);
-    brought PUBLISH_PROGRAM: |vault, message| vault.publish_program(message);
+        directory::directory_entries(vault, institution, page.after, page.most());
+    brought WITHDRAW_INSTITUTION: |vault, message| withdrawal::withdraw_institution(vault, message);
+    brought PUBLISH_PROGRAM: |vault, message| programs::publish_program(vault, message);
     odd LOG_CHECKPOINT by odd::log_checkpoint;
     odd LOG_TILE by odd::log_tile;
     public LOG_CONSISTENCY up to short: |vault, (), asked| vault.log_consistency(asked.first, asked.second);
     reading LOG_SALT up to short: |vault, caller, (), ()| vault.log_salt(caller);
     odd ENROL_PATIENT by odd::enrol_patient;
     odd ENROL_INSTITUTION by odd::enrol_institution;
-    submission ROTATE_INSTITUTION is rotate_institution;
-    submission RETIRE_INSTITUTION is retire_institution;
-    reading TERMINALS up to enrolled_page: |vault, caller, (), page| vault.terminals(caller, page.after, page.most());
-    submission ADD_TERMINAL is add_terminal;
-    submission REMOVE_TERMINAL is remove_terminal;
-    reading TERMINAL up to enrolled: |vault, caller, (), ()| vault.terminal(caller);
-    reading PATIENT_INFO up to enrolled: |vault, caller, Id(patient), ()| vault.patient_info(caller, patient);
+    submission ROTATE_INSTITUTION is rotation::Rotate;
+    submission RETIRE_INSTITUTION is rotation::Retire;
+    reading TERMINALS up to enrolled_page: |vault, caller, (), page| terminals::terminals(vault, caller, page.after, page.most());
+    submission ADD_TERMINAL is terminals::AddTerminal;
+    submission REMOVE_TERMINAL is terminals::RemoveTerminal;
+    reading TERMINAL up to enrolled: |vault, caller, (), ()| terminals::terminal(vault, caller);
+    reading PATIENT_INFO up to enrolled: |vault, caller, Id(patient), ()| strangers::patient_info(vault, caller, patient);
     reading MEMBER_LIST up to enrolled: |vault, caller, Ids(patient, member), ()|
-        vault.member_list(caller, patient, member);
-    submission SUBMIT_UPLOAD_REQUEST is submit_upload_request;
-    submission SUBMIT_DOWNLOAD_REQUEST is submit_download_request;
-    submission SUBMIT_REFERENCE_REQUEST is submit_reference_request;
-    reading REQUEST up to two_messages: |vault, caller, Id(request), ()| vault.request(caller, request);
-    submission SUBMIT_PERMISSION is submit_permission;
-    submission SUBMIT_DENIAL is submit_denial;
-    submission SUBMIT_NOTE is submit_note;
-    submission SUBMIT_REVOCATION is submit_revocation;
-    reading DELIVER up to two_messages: |vault, caller, Id(permission), ()| vault.deliver(caller, permission);
+        strangers::member_list(vault, caller, patient, member);
+    submission SUBMIT_UPLOAD_REQUEST is requests::SubmitUpload;
+    submission SUBMIT_DOWNLOAD_REQUEST is requests::SubmitDownload;
+    submission SUBMIT_REFERENCE_REQUEST is requests::SubmitReference;
+    reading REQUEST up to two_messages: |vault, caller, Id(request), ()| requests::request(vault, caller, request);
+    submission SUBMIT_PERMISSION is permissions::SubmitPermission;
+    submission SUBMIT_DENIAL is denial::SubmitDenial;
+    submission SUBMIT_NOTE is denial::SubmitNote;
+    submission SUBMIT_REVOCATION is revocation::SubmitRevocation;
+    reading DELIVER up to two_messages: |vault, caller, Id(permission), ()| delivery::deliver(vault, caller, permission);
     odd PRESENT by odd::present;
     reading COMMITTED_UPLOADS up to enrolled_page: |vault, caller, Id(permission), page|
-        vault.committed_uploads(caller, permission, page.after, page.most());
-    reading UPLOAD_STATUS up to two_messages: |vault, caller, Id(upload), ()| vault.upload_status(caller, upload);
+        upload::committed_uploads(vault, caller, permission, page.after, page.most());
+    reading UPLOAD_STATUS up to two_messages: |vault, caller, Id(upload), ()| upload::upload_status(vault, caller, upload);
     odd RECEIVE_LEAVES by leaves::receive_leaves;
     submission COMMIT_UPLOAD: |vault, caller, intent, Id(upload), message|
-        vault.commit_upload(caller, intent, upload, message);
-    submission TAKE_BACK is take_back;
+        commit::commit_upload(vault, caller, intent, upload, message);
+    submission TAKE_BACK is take_back::Take;
     odd RELEASE_LEAVES by leaves::release_leaves;
     odd RELEASED_RECORDS by odd::released_records;
-    submission CLOSE_RELEASE: |vault, caller, intent, Id(release), _| vault.close_release(caller, intent, release);
+    submission CLOSE_RELEASE: |vault, caller, intent, Id(release), _| release_end::close_release(vault, caller, intent, release);
     odd VAULT_RECORDS by odd::vault_records;
     odd ARRIVALS by odd::arrivals;
     odd VAULT_RECORD by odd::vault_record;
-    reading INDEX up to page: |vault, caller, (), asked| vault.index(caller, asked.after.unwrap_or_default(), asked.most());
-    submission PUT_SEGMENT is put_segment;
+    reading INDEX up to page: |vault, caller, (), asked| index::index(vault, caller, asked.after.unwrap_or_default(), asked.most());
+    submission PUT_SEGMENT is index::PutSegment;
     odd OWN_LEAVES by leaves::own_leaves;
-    submission ADOPT: |vault, caller, intent, Id(version), message| vault.adopt(caller, intent, version, message);
-    submission OPEN_RESEAL is open_reseal;
+    submission ADOPT: |vault, caller, intent, Id(version), message| submit::<placement::Place>(vault, caller, intent, (version, message));
+    submission OPEN_RESEAL is reseal::OpenReseal;
     submission COMMIT_RESEAL: |vault, caller, intent, Id(upload), message|
-        vault.commit_reseal(caller, intent, upload, message);
-    reading ACTS up to acts: |vault, caller, (), asked| vault.acts(caller, asked.after.unwrap_or_default(), acts_limit(&asked));
-    submission SUBMIT_HEAD is submit_head;
+        reseal::commit_reseal(vault, caller, intent, upload, message);
+    reading ACTS up to acts: |vault, caller, (), asked| acts::acts(vault, caller, asked.after.unwrap_or_default(), acts_limit(&asked));
+    submission SUBMIT_HEAD is heads::SubmitHead;
     measured COLLECTIONS: |vault, caller, asked| odd::collections(vault, caller, asked);
-    submission PUT_COLLECTION is put_collection;
-    reading WRAPS up to wraps: |vault, caller, (), asked| vault.wraps(
+    submission PUT_COLLECTION is collections::PutCollection;
+    reading WRAPS up to wraps: |vault, caller, (), asked| rewrap::wraps(vault,
         caller,
         Collection { id: asked.collection, epoch: asked.epoch },
         asked.after.unwrap_or_default(),
         wraps_limit(&asked),
     );
-    submission PUT_WRAPS is put_wraps;
-    submission CLOSE_EPOCH is close_epoch;
-    reading DELETIONS up to page: |vault, caller, (), page| vault.deletions(caller, page.after, page.most());
-    submission DELETE_RECORD is delete_record;
-    measured DEVICE_LISTS: |vault, caller, page| vault.device_lists(caller, page.after, page.most());
-    submission CHANGE_DEVICES is change_devices;
-    measured EMERGENCY: |vault, caller, ()| vault.emergency(caller);
-    submission PUT_EMERGENCY is put_emergency;
-    submission SUBMIT_OBJECTION is submit_objection;
-    submission OPEN_EMERGENCY is open_emergency;
-    submission ACCEPT_GUARDIANSHIP is accept_guardianship;
-    submission START_HELP is start_help;
-    reading EMERGENCY_INFO up to two_messages: |vault, caller, Id(patient), ()| vault.emergency_info(caller, patient);
+    submission PUT_WRAPS is rewrap::PutWraps;
+    submission CLOSE_EPOCH is closure::CloseEpoch;
+    reading DELETIONS up to page: |vault, caller, (), page| deletion::deletions(vault, caller, page.after, page.most());
+    submission DELETE_RECORD is deletion::DeleteRecord;
+    measured DEVICE_LISTS: |vault, caller, page| devices::device_lists(vault, caller, page.after, page.most());
+    submission CHANGE_DEVICES is devices::ChangeDevices;
+    measured EMERGENCY: |vault, caller, ()| emergency::emergency(vault, caller);
+    submission PUT_EMERGENCY is emergency::PutEmergency;
+    submission SUBMIT_OBJECTION is help::Object;
+    submission OPEN_EMERGENCY: |vault, caller, intent, (), message|
+        opening::open_emergency(vault, caller, intent, message);
+    submission ACCEPT_GUARDIANSHIP is guardianship::AcceptGuardianship;
+    submission START_HELP is help::StartHelp;
+    reading EMERGENCY_INFO up to two_messages: |vault, caller, Id(patient), ()| emergency::emergency_info(vault, caller, patient);
     odd OFFER_LINK by odd::offer_link;
-    reading LINK_STATE up to enrolled: |vault, caller, Id(link), ()| vault.link_state(caller, link);
-    submission ANSWER_LINK: |vault, caller, intent, Id(link), message| vault.answer_link(caller, intent, link, message);
-    public LINK_ANSWER up to short: |vault, Id(link), ()| vault.link_answer(link);
+    reading LINK_STATE up to enrolled: |vault, caller, Id(link), ()| links::link_state(vault, caller, link);
+    submission ANSWER_LINK: |vault, caller, intent, Id(link), message| submit::<links::AnswerLink>(vault, caller, intent, (link, message));
+    public LINK_ANSWER up to short: |vault, Id(link), ()| links::link_answer(vault, link);
     odd OPEN_LINK by odd::open_link;
-    reading GIVEN_DELEGATIONS up to message_page: |vault, caller, (), page| vault.given_delegations(caller, page.after, page.most());
-    submission PUT_DELEGATION is put_delegation;
-    submission PUT_DELEGATED_KEYS is put_delegated_keys;
-    submission END_DELEGATION is end_delegation;
-    reading HELD_DELEGATIONS up to message_page: |vault, caller, (), page| vault.held_delegations(caller, page.after, page.most());
-    reading OFFERED_DELEGATIONS up to message_page: |vault, caller, (), page| vault.offered_delegations(caller, page.after, page.most());
-    submission ACCEPT_DELEGATION is accept_delegation;
-    reading DELEGATED_KEYS up to delegated_keys: |vault, caller, (), asked| vault.delegated_keys(
+    reading GIVEN_DELEGATIONS up to message_page: |vault, caller, (), page| delegations::given_delegations(vault, caller, page.after, page.most());
+    submission PUT_DELEGATION is delegations::PutDelegation;
+    submission PUT_DELEGATED_KEYS is delegations::PutKeys;
+    submission END_DELEGATION is delegations::EndDelegation;
+    reading HELD_DELEGATIONS up to message_page: |vault, caller, (), page| held::held_delegations(vault, caller, page.after, page.most());
+    reading OFFERED_DELEGATIONS up to message_page: |vault, caller, (), page| held::offered_delegations(vault, caller, page.after, page.most());
+    submission ACCEPT_DELEGATION is held::AcceptDelegation;
+    reading DELEGATED_KEYS up to delegated_keys: |vault, caller, (), asked| delegated::delegated_keys(vault,
         caller,
         Collection { id: asked.collection, epoch: asked.from.unwrap_or_default() },
         keys_limit(&asked),
     );
-    reading DELEGATED_REQUESTS up to message_page: |vault, caller, (), page| vault.delegated_requests(caller, page.after, page.most());
-    reading VAULT_PERMISSIONS up to message_page: |vault, caller, (), page| vault.vault_permissions(caller, page.after, page.most());
+    reading DELEGATED_REQUESTS up to message_page: |vault, caller, (), page| delegated::delegated_requests(vault, caller, page.after, page.most());
+    reading VAULT_PERMISSIONS up to message_page: |vault, caller, (), page| permissions::vault_permissions(vault, caller, page.after, page.most());
     reading PAST_RELEASES up to page: |vault, caller, Id(permission), page|
-        vault.past_releases(caller, permission, page.after, page.most());
+        revocation::past_releases(vault, caller, permission, page.after, page.most());
     reading RELEASED_RANGES up to ranges: |vault, caller, Id(release), page|
-        vault.released_ranges(caller, release, page.after, ranges_limit(&page));
-    reading HISTORY up to page: |vault, caller, (), asked| vault.history(caller, asked.after.unwrap_or_default(), asked.most());
-    reading INBOX up to message_page: |vault, caller, (), asked| vault.inbox(caller, asked.after.unwrap_or_default(), asked.most());
+        release_end::released_ranges(vault, caller, release, page.after, ranges_limit(&page));
+    reading HISTORY up to page: |vault, caller, (), asked| history::history(vault, caller, asked.after.unwrap_or_default(), asked.most());
+    reading INBOX up to message_page: |vault, caller, (), asked| inbox::inbox(vault, caller, asked.after.unwrap_or_default(), asked.most());
     odd INBOX_STREAM by sse::inbox_stream;
-    submission DELETE_UNANSWERED is delete_unanswered;
-    submission BLOCK_SENDER is block_sender;
+    submission DELETE_UNANSWERED is unanswered::DeleteUnanswered;
+    submission BLOCK_SENDER is unanswered::Block;
     reading SENDERS up to short_page: |vault, caller, (), page|
-        vault.senders(caller, page.after.map(|sender| *sender.as_bytes()), page.most());
+        unanswered::senders(vault, caller, page.after.map(|sender| *sender.as_bytes()), page.most());
 }
 
 #[cfg(test)]

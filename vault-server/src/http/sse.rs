@@ -17,16 +17,18 @@ use protocol_spec::{api::StreamQuery, messages as pb, problem::Problem};
 use tokio::{sync::mpsc, time::Instant};
 use tokio_stream::{StreamExt, wrappers::ReceiverStream};
 
-use super::{
-    App,
-    accept::Connection,
-    api::{ContentForm, Describe, Endpoint},
-    auth::{Authenticated, QuotaPermit, principal},
-    outgoing::Lease,
-    problem::RefusedRequest,
-    query::TypedQuery,
+use crate::{
+    http::{
+        App,
+        accept::Connection,
+        api::{ContentForm, Describe, Endpoint},
+        auth::{Authenticated, QuotaPermit, principal},
+        outgoing::Lease,
+        problem::RefusedRequest,
+        query::TypedQuery,
+    },
+    vault::{Caller, Refusal, inbox, listed, standing},
 };
-use crate::vault::{Caller, Refusal};
 
 const EVENT_STREAM: HeaderValue = HeaderValue::from_static("text/event-stream");
 pub(super) const LAST_EVENT: HeaderName = HeaderName::from_static("last-event-id");
@@ -130,15 +132,15 @@ impl Feed {
 
     async fn feed(&mut self, app: &App) -> Result<(), Refusal> {
         loop {
-            let changed = app.vault.inbox_changed(&self.caller);
+            let changed = inbox::inbox_changed(&app.vault, &self.caller);
             let payer = self.listening.payer();
             let wanted = rendered(app.vault.short_page_bytes(app.vault.message_bytes()));
             let mut memory = app.memory.reserve_page(&payer, wanted).await?;
             // It may have ended since the stream began.
-            app.vault.check_standing(&self.caller).await?;
-            let page = app.vault.inbox(&self.caller, self.after, BATCH).await?;
+            standing::check_standing(&app.vault, &self.caller).await?;
+            let page = inbox::inbox(&app.vault, &self.caller, self.after, BATCH).await?;
             // A removal wakes whoever listens (DEV-6).
-            app.vault.still_listed(&self.caller).await?;
+            listed::still_listed(&app.vault, &self.caller).await?;
             if page.events.is_empty() {
                 drop(memory);
                 self.send(app, ALIVE).await?;

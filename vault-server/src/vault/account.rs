@@ -6,149 +6,138 @@
 
 use protocol_spec::{defence::Defence, ids::PatientId, problem::Problem};
 
-use super::{
-    Refusal,
+use crate::vault::{
     payer::{Payer, Written},
-    refusal::ensure,
+    refusal::{Refusal, ensure},
     tables::{self, AccountRow},
     tx::Tx,
 };
 
-/// What principals may have the server keep.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Budgets {
-    /// Bytes of rows of a patient who has nothing yet.
-    pub patient: u64,
-    /// Of an institution that has done nothing yet.
-    pub institution: u64,
-    /// Bytes of answers kept for repetitions that a patient makes in a day.
-    pub patient_answers: u64,
-    /// The same of an institution.
-    pub institution_answers: u64,
-    /// Bytes of index segments of a vault without records.
-    pub index: u64,
+/// Charges the payer with what this try writes, and refuses what is beyond its budget; what protects, or takes away, has as
+/// much again (ACC-6).
+pub(in crate::vault) async fn charge(tx: &mut Tx<'_>, payer: Payer, written: Written) -> Result<(), Refusal> {
+    let limits = tx.shared.limits.budgets;
+    let key = tables::account(payer.principal);
+    let mut row = tx.read(&key).await?.unwrap_or(AccountRow {
+        since: tx.now,
+        ..AccountRow::default()
+    });
+    row.bytes = row
+        .bytes
+        .saturating_add(written.came)
+        .saturating_sub(written.went);
+    let answers = row.answer(tx.now, written.answers);
+    let (base, most_answers) = if payer.patient {
+        (limits.patient, limits.patient_answers)
+    } else {
+        (limits.institution, limits.institution_answers)
+    };
+    let parts = if tx.protects { 2 } else { 1 };
+    let most = row.budget(base, tx.now).saturating_mul(parts);
+    let grows = written.came > written.went;
+    ensure(
+        !grows || Defence::StorageBudget.holds(row.bytes <= most),
+        Problem::StorageBudget,
+        "the account's rows take as much as they may",
+    )?;
+    ensure(
+        Defence::StorageBudget.holds(answers <= most_answers.saturating_mul(parts)),
+        Problem::StorageBudget,
+        "as many answers are kept for repetitions as there may be in a day",
+    )?;
+    tx.put(&key, &row);
+    Ok(())
 }
 
-impl Default for Budgets {
-    fn default() -> Self {
-        Self {
-            patient: 32 << 20,
-            institution: 1 << 30,
-            patient_answers: 32 << 20,
-            institution_answers: 1 << 30,
-            index: 1 << 20,
-        }
-    }
+/// A record has come into a vault, with a manifest of so many bytes.
+pub(in crate::vault) async fn holds_record(
+    tx: &mut Tx<'_>,
+    patient: PatientId,
+    manifest: u64,
+) -> Result<(), Refusal> {
+    account(tx, *patient.as_bytes(), |row| {
+        row.records += 1;
+        row.manifests = row.manifests.saturating_add(manifest);
+    })
+    .await
 }
 
-impl Tx<'_> {
-    /// Charges the payer with what this try writes, and refuses what is beyond its budget; what protects, or takes away, has as
-    /// much again (ACC-6).
-    pub(super) async fn charge(&mut self, payer: Payer, written: Written) -> Result<(), Refusal> {
-        let limits = self.shared.limits.budgets;
-        let key = tables::account(payer.principal);
-        let mut row = self.read(&key).await?.unwrap_or(AccountRow {
-            since: self.now,
-            ..AccountRow::default()
-        });
-        row.bytes = row
-            .bytes
-            .saturating_add(written.came)
-            .saturating_sub(written.went);
-        let answers = row.answer(self.now, written.answers);
-        let (base, most_answers) = if payer.patient {
-            (limits.patient, limits.patient_answers)
-        } else {
-            (limits.institution, limits.institution_answers)
-        };
-        let parts = if self.protects { 2 } else { 1 };
-        let most = row.budget(base, self.now).saturating_mul(parts);
-        let grows = written.came > written.went;
-        ensure(
-            !grows || Defence::StorageBudget.holds(row.bytes <= most),
-            Problem::StorageBudget,
-            "the account's rows take as much as they may",
-        )?;
-        ensure(
-            Defence::StorageBudget.holds(answers <= most_answers.saturating_mul(parts)),
-            Problem::StorageBudget,
-            "as many answers are kept for repetitions as there may be in a day",
-        )?;
-        self.put(&key, &row);
-        Ok(())
-    }
+/// What was taken for a use was given back (FLW-20).
+pub(in crate::vault) async fn has_not_used(tx: &mut Tx<'_>, institution: [u8; 32]) -> Result<(), Refusal> {
+    account(tx, institution, |row| {
+        row.relations = row.relations.saturating_sub(1)
+    })
+    .await
+}
 
-    /// A record has come into a vault, with a manifest of so many bytes.
-    pub(super) async fn holds_record(&mut self, patient: PatientId, manifest: u64) -> Result<(), Refusal> {
-        self.account(*patient.as_bytes(), |row| {
-            row.records += 1;
-            row.manifests = row.manifests.saturating_add(manifest);
-        })
-        .await
-    }
+/// The manifest of a record is gone. That the record came stays true (ACC-6).
+pub(in crate::vault) async fn lost_manifest(
+    tx: &mut Tx<'_>,
+    patient: PatientId,
+    manifest: u64,
+) -> Result<(), Refusal> {
+    account(tx, *patient.as_bytes(), |row| {
+        row.manifests = row.manifests.saturating_sub(manifest);
+    })
+    .await
+}
 
-    /// What was taken for a use was given back (FLW-20).
-    pub(super) async fn has_not_used(&mut self, institution: [u8; 32]) -> Result<(), Refusal> {
-        self.account(institution, |row| row.relations = row.relations.saturating_sub(1))
-            .await
-    }
+/// Rows are gone that this principal has paid for, by another one's doing.
+pub(in crate::vault) async fn returned_bytes(
+    tx: &mut Tx<'_>,
+    principal: [u8; 32],
+    bytes: u64,
+) -> Result<(), Refusal> {
+    account(tx, principal, |row| row.bytes = row.bytes.saturating_sub(bytes)).await
+}
 
-    /// The manifest of a record is gone. That the record came stays true (ACC-6).
-    pub(super) async fn lost_manifest(&mut self, patient: PatientId, manifest: u64) -> Result<(), Refusal> {
-        self.account(*patient.as_bytes(), |row| {
-            row.manifests = row.manifests.saturating_sub(manifest);
-        })
-        .await
-    }
+/// An institution has spent a use of what a patient has permitted.
+pub(in crate::vault) async fn has_used(tx: &mut Tx<'_>, institution: [u8; 32]) -> Result<(), Refusal> {
+    account(tx, institution, |row| {
+        row.relations = row.relations.saturating_add(1)
+    })
+    .await
+}
 
-    /// Rows are gone that this principal has paid for, by another one's doing.
-    pub(super) async fn returned_bytes(&mut self, principal: [u8; 32], bytes: u64) -> Result<(), Refusal> {
-        self.account(principal, |row| row.bytes = row.bytes.saturating_sub(bytes))
-            .await
+/// Two patients have accepted one another, for the first time: each holds more then. Only with so many: accounts that are free
+/// would give each other any budget.
+pub(in crate::vault) async fn have_met(
+    tx: &mut Tx<'_>,
+    one: [u8; 32],
+    other: [u8; 32],
+) -> Result<(), Refusal> {
+    for principal in [one, other] {
+        let more = |row: &mut AccountRow| row.relations = MOST_RELATIONS.min(row.relations + 1);
+        account(tx, principal, more).await?;
     }
+    Ok(())
+}
 
-    /// An institution has spent a use of what a patient has permitted.
-    pub(super) async fn has_used(&mut self, institution: [u8; 32]) -> Result<(), Refusal> {
-        self.account(institution, |row| row.relations = row.relations.saturating_add(1))
-            .await
-    }
+/// Most bytes of the segments of a vault's index (ACC-7).
+pub(in crate::vault) async fn index_budget(tx: &mut Tx<'_>, patient: PatientId) -> Result<u64, Refusal> {
+    let row = tx
+        .read(&tables::account(*patient.as_bytes()))
+        .await?
+        .unwrap_or_default();
+    let held = row.records.saturating_mul(OF_INDEX_ENTRY);
+    let manifests = row.manifests.saturating_mul(2);
+    let base = tx.shared.limits.budgets.index;
+    Ok(base.saturating_add(held).saturating_add(manifests))
+}
 
-    /// Two patients have accepted one another, for the first time: each holds more then. Only with so many: accounts that are free
-    /// would give each other any budget.
-    pub(super) async fn have_met(&mut self, one: [u8; 32], other: [u8; 32]) -> Result<(), Refusal> {
-        for principal in [one, other] {
-            let more = |row: &mut AccountRow| row.relations = MOST_RELATIONS.min(row.relations + 1);
-            self.account(principal, more).await?;
-        }
-        Ok(())
-    }
-
-    /// Most bytes of the segments of a vault's index (ACC-7).
-    pub(super) async fn index_budget(&mut self, patient: PatientId) -> Result<u64, Refusal> {
-        let row = self
-            .read(&tables::account(*patient.as_bytes()))
-            .await?
-            .unwrap_or_default();
-        let held = row.records.saturating_mul(OF_INDEX_ENTRY);
-        let manifests = row.manifests.saturating_mul(2);
-        let base = self.shared.limits.budgets.index;
-        Ok(base.saturating_add(held).saturating_add(manifests))
-    }
-
-    async fn account(
-        &mut self,
-        principal: [u8; 32],
-        change: impl FnOnce(&mut AccountRow) + Send,
-    ) -> Result<(), Refusal> {
-        let key = tables::account(principal);
-        let mut row = self.read(&key).await?.unwrap_or(AccountRow {
-            since: self.now,
-            ..AccountRow::default()
-        });
-        change(&mut row);
-        self.put(&key, &row);
-        Ok(())
-    }
+async fn account(
+    tx: &mut Tx<'_>,
+    principal: [u8; 32],
+    change: impl FnOnce(&mut AccountRow) + Send,
+) -> Result<(), Refusal> {
+    let key = tables::account(principal);
+    let mut row = tx.read(&key).await?.unwrap_or(AccountRow {
+        since: tx.now,
+        ..AccountRow::default()
+    });
+    change(&mut row);
+    tx.put(&key, &row);
+    Ok(())
 }
 
 impl AccountRow {
@@ -175,13 +164,13 @@ impl AccountRow {
 /// Bytes for each record and relation: what is asked, permitted, presented and released about one, many times over.
 const OF_HELD: u64 = 256 << 10;
 /// Patients with whom one has to do, as far as her budget grows with it.
-pub(super) const MOST_RELATIONS: u64 = 64;
+pub(in crate::vault) const MOST_RELATIONS: u64 = 64;
 /// Bytes for each day: a request that is denied, a device that is renamed.
 const OF_DAY: u64 = 64 << 10;
 /// Bytes of the index for each record beside what its manifest takes: entries are written anew when a record moves.
 const OF_INDEX_ENTRY: u64 = 8 << 10;
 /// In milliseconds.
-pub(super) const DAY: u64 = 24 * 3600 * 1000;
+pub(in crate::vault) const DAY: u64 = 24 * 3600 * 1000;
 
 #[cfg(test)]
 mod tests {

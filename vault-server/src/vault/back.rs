@@ -3,41 +3,37 @@
 
 use protocol_spec::{bodies::VaultHead, defence::Defence, ids::PatientId, problem::Problem};
 
-use super::{
-    Refusal, Shared,
-    refusal::ensure,
+use crate::vault::{
+    refusal::{Refusal, ensure},
+    shared::Shared,
     tables::{self, BackRow},
     tx::Tx,
 };
 
-impl Shared {
-    /// Whether a device of hers has read the log beyond the last restoration (RST-8). Once one has, that does not change: no commit
-    /// need check it.
-    pub(super) async fn check_back(&self, patient: PatientId) -> Result<(), Refusal> {
-        let Some(restored) = self.log.restored() else {
-            return Ok(());
-        };
-        let row = tables::back(patient).get(&*self.ledger).await?;
-        let back = row.is_some_and(|row| row.log_size > restored);
-        ensure(
-            Defence::RestoredHold.holds(back),
-            Problem::Restored,
-            "no device of the patient was back since the restoration",
-        )
-    }
+/// Whether a device of hers has read the log beyond the last restoration (RST-8). Once one has, that does not change: no commit
+/// need check it.
+pub(in crate::vault) async fn check_back(shared: &Shared, patient: PatientId) -> Result<(), Refusal> {
+    let Some(restored) = shared.log.restored() else {
+        return Ok(());
+    };
+    let row = tables::back(patient).get(&*shared.ledger).await?;
+    let back = row.is_some_and(|row| row.log_size > restored);
+    ensure(
+        Defence::RestoredHold.holds(back),
+        Problem::Restored,
+        "no device of the patient was back since the restoration",
+    )
 }
 
-impl Tx<'_> {
-    /// A device says by its head how far it has read the log.
-    pub(super) fn note_back(&mut self, head: &VaultHead) {
-        let log_size = head.log_size;
-        if self
-            .shared
-            .log
-            .restored()
-            .is_some_and(|restored| log_size > restored)
-        {
-            self.put(&tables::back(head.patient_id), &BackRow { log_size });
-        }
+/// A device says by its head how far it has read the log.
+pub(in crate::vault) fn note_back(tx: &mut Tx<'_>, head: &VaultHead) {
+    let log_size = head.log_size;
+    if tx
+        .shared
+        .log
+        .restored()
+        .is_some_and(|restored| log_size > restored)
+    {
+        tx.put(&tables::back(head.patient_id), &BackRow { log_size });
     }
 }

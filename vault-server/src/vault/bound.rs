@@ -16,12 +16,14 @@ use protocol_spec::{
     log::Generation,
 };
 
-use self::proof::Proof;
-use super::{
-    Refusal,
-    tables::{self, BoundRow, Row},
+use crate::{
+    store::{Commit, CommitId, Decision, Ledger, transact},
+    vault::{
+        bound::proof::Proof,
+        refusal::Refusal,
+        tables::{self, BoundRow, Row},
+    },
 };
-use crate::store::{Commit, CommitId, Decision, Ledger, transact};
 
 /// What a start would bind the data to.
 #[derive(Clone, Debug, PartialEq, Eq)]

@@ -14,10 +14,9 @@ use protocol_spec::{
     statement::Verified,
 };
 
-use super::{
-    Refusal,
+use crate::vault::{
     enrolment::Enrolment,
-    refusal::ensure,
+    refusal::{Refusal, ensure},
     weakened,
     who::{Acting, Holder, Sender},
 };
@@ -98,7 +97,7 @@ impl Caller {
     }
 
     /// The patient whose vault it is, where only she herself may ask.
-    pub(super) fn patient(&self) -> Result<PatientId, Refusal> {
+    pub(in crate::vault) fn patient(&self) -> Result<PatientId, Refusal> {
         match self {
             Self::Patient { id, .. } => Ok(*id),
             Self::Delegate(acting) => weakened::owner(acting).ok_or_else(only_patients),
@@ -107,7 +106,7 @@ impl Caller {
     }
 
     /// The patient whose vault it is, where her delegates may ask who have this power.
-    pub(super) fn acts_for(&self, power: Power) -> Result<PatientId, Refusal> {
+    pub(in crate::vault) fn acts_for(&self, power: Power) -> Result<PatientId, Refusal> {
         let Self::Delegate(acting) = self else {
             return self.patient();
         };
@@ -120,7 +119,7 @@ impl Caller {
     }
 
     /// Who acts for another patient, if so.
-    pub(super) fn acting(&self) -> Option<&Acting> {
+    pub(in crate::vault) fn acting(&self) -> Option<&Acting> {
         match self {
             Self::Delegate(acting) => Some(acting),
             _ => None,
@@ -139,7 +138,7 @@ impl Caller {
     }
 
     /// The institution itself, where none of its terminals may ask (INS-10).
-    pub(super) fn identity(&self) -> Result<&Arc<Institution>, Refusal> {
+    pub(in crate::vault) fn identity(&self) -> Result<&Arc<Institution>, Refusal> {
         let terminal = matches!(self, Self::Terminal { .. });
         ensure(
             Defence::TerminalScope.holds(!terminal),
@@ -150,7 +149,7 @@ impl Caller {
     }
 
     /// For whom its sessions go on, where only an institution may ask.
-    pub(super) fn holder(&self) -> Result<Holder, Refusal> {
+    pub(in crate::vault) fn holder(&self) -> Result<Holder, Refusal> {
         Ok(Holder {
             institution: self.institution()?.id(),
             terminal: self
@@ -160,7 +159,7 @@ impl Caller {
     }
 
     /// By which right it sends leaves.
-    pub(super) fn sender(&self) -> Result<Sender, Refusal> {
+    pub(in crate::vault) fn sender(&self) -> Result<Sender, Refusal> {
         match self {
             Self::Patient { id, .. } => Ok(Sender::Patient(*id)),
             _ => Ok(Sender::Institution(self.holder()?)),
@@ -168,7 +167,7 @@ impl Caller {
     }
 
     /// The certificate of the terminal that asks, if one does.
-    pub(super) fn certificate(&self) -> Option<&Verified<TerminalCertificate>> {
+    pub(in crate::vault) fn certificate(&self) -> Option<&Verified<TerminalCertificate>> {
         match self {
             Self::Terminal { certificate, .. } => Some(certificate),
             _ => None,
@@ -176,7 +175,7 @@ impl Caller {
     }
 
     /// The patient who asks, for herself or another, and her device.
-    pub(super) fn speaker(&self) -> Option<(PatientId, DeviceId)> {
+    pub(in crate::vault) fn speaker(&self) -> Option<(PatientId, DeviceId)> {
         match self {
             Self::Patient { id, device, .. } => Some((*id, *device)),
             Self::Delegate(acting) => Some((acting.id, acting.device)),
@@ -185,7 +184,7 @@ impl Caller {
     }
 
     /// The patient and the device by which she asks.
-    pub(super) fn device(&self) -> Result<(PatientId, DeviceId), Refusal> {
+    pub(in crate::vault) fn device(&self) -> Result<(PatientId, DeviceId), Refusal> {
         match self {
             Self::Patient { id, device, .. } => Ok((*id, *device)),
             _ => Err(Refusal::absent("only patients may do this")),

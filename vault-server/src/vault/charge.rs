@@ -1,35 +1,39 @@
 //! What a range of leaves has cost, given back as far as it did not leave (FLW-20).
 
+use crate::vault::{
+    account,
+    refusal::Refusal,
+    run,
+    shared::Shared,
+    tables::{self, ReleasedRow},
+    tx::{Operation, Tx},
+};
+use bytes::Bytes;
 use protocol_spec::{
     ids::{PatientId, PermissionId, RecordId, ReleaseId, VersionId},
     released::LeafRanges,
 };
 
-use super::{
-    Refusal, Shared, tables,
-    tx::{Operation, Tx},
-};
-
 /// What was taken for a range of leaves that are about to be handed out.
-pub(super) struct Charge {
-    pub(super) patient: PatientId,
-    pub(super) permission: PermissionId,
-    pub(super) release: ReleaseId,
-    pub(super) record: RecordId,
-    pub(super) version: VersionId,
-    pub(super) stream_len: u64,
-    pub(super) first: u32,
+pub(in crate::vault) struct Charge {
+    pub(in crate::vault) patient: PatientId,
+    pub(in crate::vault) permission: PermissionId,
+    pub(in crate::vault) release: ReleaseId,
+    pub(in crate::vault) record: RecordId,
+    pub(in crate::vault) version: VersionId,
+    pub(in crate::vault) stream_len: u64,
+    pub(in crate::vault) first: u32,
     /// The number of this request among those of the release.
-    pub(super) asked: u64,
+    pub(in crate::vault) asked: u64,
     /// What had been noted before it.
-    pub(super) before: LeafRanges,
+    pub(in crate::vault) before: LeafRanges,
 }
 
 impl Charge {
     /// Gives back what was taken for leaves from this one on, which did not leave (FLW-20).
-    pub(super) async fn give_back(self, shared: &Shared, first: u32) -> Result<(), Refusal> {
+    pub(in crate::vault) async fn give_back(self, shared: &Shared, first: u32) -> Result<(), Refusal> {
         let unsent = Unsent { charge: self, first };
-        shared.run(&unsent).await
+        run::run(shared, &unsent).await
     }
 }
 
@@ -49,7 +53,7 @@ impl Operation for Unsent {
         if row.asked != of.asked || row.receipt.is_some() {
             return Ok(());
         }
-        let noted = tx.noted(of.patient, of.release, of.version).await?;
+        let noted = noted(tx, of.patient, of.release, of.version).await?;
         let mut sent = of.before.clone();
         sent.add(of.first, self.first.saturating_sub(of.first));
         let bytes = noted
@@ -63,11 +67,37 @@ impl Operation for Unsent {
             // It has brought nothing yet after all (FLW-16).
             meter.hold_again();
             let institution = row.ticket()?.institution_id;
-            tx.has_not_used(*institution.as_bytes()).await?;
+            account::has_not_used(tx, *institution.as_bytes()).await?;
         }
-        tx.note((of.patient, of.release), (of.record, of.version), &sent);
+        note(tx, (of.patient, of.release), (of.record, of.version), &sent);
         tx.put(&meter_key, &meter);
         tx.put(&key, &row);
         Ok(())
     }
+}
+
+/// What a release has handed out of a version so far, or is about to; the release's row guards it.
+pub(in crate::vault) async fn noted(
+    tx: &mut Tx<'_>,
+    patient: PatientId,
+    release: ReleaseId,
+    version: VersionId,
+) -> Result<LeafRanges, Refusal> {
+    let key = tables::released(patient, release, version);
+    let row = tx.read(&key).await?.unwrap_or_default();
+    LeafRanges::try_from(row.leaves).map_err(Refusal::damaged)
+}
+
+/// Notes what a release has handed out of a version, or is about to (REV-3).
+pub(in crate::vault) fn note(
+    tx: &mut Tx<'_>,
+    (patient, release): (PatientId, ReleaseId),
+    (record, version): (RecordId, VersionId),
+    leaves: &LeafRanges,
+) {
+    let row = ReleasedRow {
+        record: Bytes::copy_from_slice(record.as_bytes()),
+        leaves: leaves.into(),
+    };
+    tx.put(&tables::released(patient, release, version), &row);
 }

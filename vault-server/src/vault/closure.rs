@@ -7,16 +7,19 @@ use protocol_spec::{
     patient::PatientVerified, problem::Problem, submitted, vault_head::Act,
 };
 
-use super::{
-    Refusal, Shared,
-    proven::{Admitted, OwnDevice, Proven},
-    refusal::ensure,
-    submission::{Submission, Turn},
-    tables::{self, Expiring},
-    tell::Tells,
-    tx::{Operation, Tx},
+use crate::{
+    store::SCAN_LIMIT,
+    vault::{
+        proven::{Admitted, OwnDevice, Proven},
+        refusal::{Refusal, ensure},
+        rewrap, run,
+        shared::Shared,
+        submission::{Submission, Turn},
+        tables::{self, Expiring},
+        tell::{self, Tells},
+        tx::{Operation, Tx},
+    },
 };
-use crate::store::SCAN_LIMIT;
 
 use pb::history_entry::What;
 
@@ -27,74 +30,76 @@ fn collection(closure: &EpochClosure) -> Collection {
     }
 }
 
-impl Shared {
-    /// Refuses unless whatever is wrapped in this epoch is wrapped in a later one too. It need not be one moment: an
-    /// old epoch gets no wraps, and the newer ones lose only what the old ones lose (COL-4).
-    async fn check_rewrapped(&self, patient: PatientId, old: Collection) -> Result<(), Refusal> {
-        let row = tables::collection(patient, old.id).get(&*self.ledger).await?;
-        let row = row.ok_or_else(|| Refusal::absent("no such collection"))?;
+/// Refuses unless whatever is wrapped in this epoch is wrapped in a later one too. It need not be one moment: an
+/// old epoch gets no wraps, and the newer ones lose only what the old ones lose (COL-4).
+async fn check_rewrapped(shared: &Shared, patient: PatientId, old: Collection) -> Result<(), Refusal> {
+    let row = tables::collection(patient, old.id).get(&*shared.ledger).await?;
+    let row = row.ok_or_else(|| Refusal::absent("no such collection"))?;
+    ensure(
+        row.current().is_some_and(|current| current > old.epoch),
+        Problem::EpochMismatch,
+        "the current epoch is not closed",
+    )?;
+    let newer: Vec<u64> = row.open().take_while(|epoch| *epoch > old.epoch).collect();
+    let mut after = 0;
+    loop {
+        let rows = rewrap::wrap_rows(shared, patient, old, after, SCAN_LIMIT).await?;
+        let Some(last) = rows.last() else {
+            return Ok(());
+        };
+        after = last.number;
+        let mut missing: Vec<u64> = rows.iter().map(|row| row.number).collect();
+        for epoch in &newer {
+            if missing.is_empty() {
+                break;
+            }
+            let keys: Vec<_> = missing
+                .iter()
+                .map(|number| tables::wrap(patient, Collection { epoch: *epoch, ..old }, *number))
+                .collect();
+            let found = tables::get_many(&keys, &*shared.ledger).await?;
+            let mut found = found.into_iter();
+            missing.retain(|_| found.next().flatten().is_none());
+        }
         ensure(
-            row.current().is_some_and(|current| current > old.epoch),
-            Problem::EpochMismatch,
-            "the current epoch is not closed",
+            missing.is_empty(),
+            Problem::WrapsMissing,
+            "records would be lost with this epoch",
         )?;
-        let newer: Vec<u64> = row.open().take_while(|epoch| *epoch > old.epoch).collect();
-        let mut after = 0;
-        loop {
-            let rows = self.wrap_rows(patient, old, after, SCAN_LIMIT).await?;
-            let Some(last) = rows.last() else {
-                return Ok(());
-            };
-            after = last.number;
-            let mut missing: Vec<u64> = rows.iter().map(|row| row.number).collect();
-            for epoch in &newer {
-                if missing.is_empty() {
-                    break;
-                }
-                let keys: Vec<_> = missing
-                    .iter()
-                    .map(|number| tables::wrap(patient, Collection { epoch: *epoch, ..old }, *number))
-                    .collect();
-                let found = tables::get_many(&keys, &*self.ledger).await?;
-                let mut found = found.into_iter();
-                missing.retain(|_| found.next().flatten().is_none());
-            }
-            ensure(
-                missing.is_empty(),
-                Problem::WrapsMissing,
-                "records would be lost with this epoch",
-            )?;
-        }
     }
+}
 
-    /// Shreds a closed epoch unless that is done: whoever closes it again costs nothing.
-    async fn shred_if_due(&self, patient: PatientId, closed: Collection) -> Result<(), Refusal> {
-        let due = tables::expiry(AT_ONCE, Expiring::Epoch(patient, closed));
-        if due.get(&*self.ledger).await?.is_some() && !Defence::ClosedEpochs.is_off() {
-            self.shred_epoch(patient, closed).await?;
-            self.forget(vec![due.key().clone()]).await?;
-        }
-        Ok(())
+/// Shreds a closed epoch unless that is done: whoever closes it again costs nothing.
+async fn shred_if_due(shared: &Shared, patient: PatientId, closed: Collection) -> Result<(), Refusal> {
+    let due = tables::expiry(AT_ONCE, Expiring::Epoch(patient, closed));
+    if due.get(&*shared.ledger).await?.is_some() && !Defence::ClosedEpochs.is_off() {
+        shred_epoch(shared, patient, closed).await?;
+        run::forget(shared, vec![due.key().clone()]).await?;
     }
+    Ok(())
+}
 
-    /// Destroys the wraps of a closed epoch: deletes them, and has the store forget what was deleted.
-    pub(super) async fn shred_epoch(&self, patient: PatientId, closed: Collection) -> Result<(), Refusal> {
-        loop {
-            let rows = self.wrap_rows(patient, closed, 0, SCAN_LIMIT).await?;
-            if rows.is_empty() {
-                return Ok(self.ledger.purge(patient.as_bytes()).await?);
-            }
-            let key = |row: tables::WrapRow| tables::wrap(patient, closed, row.number).key().clone();
-            self.forget(rows.into_iter().map(key).collect()).await?;
+/// Destroys the wraps of a closed epoch: deletes them, and has the store forget what was deleted.
+pub(in crate::vault) async fn shred_epoch(
+    shared: &Shared,
+    patient: PatientId,
+    closed: Collection,
+) -> Result<(), Refusal> {
+    loop {
+        let rows = rewrap::wrap_rows(shared, patient, closed, 0, SCAN_LIMIT).await?;
+        if rows.is_empty() {
+            return Ok(shared.ledger.purge(patient.as_bytes()).await?);
         }
+        let key = |row: tables::WrapRow| tables::wrap(patient, closed, row.number).key().clone();
+        run::forget(shared, rows.into_iter().map(key).collect()).await?;
     }
 }
 
 /// When a closed epoch is due.
-pub(super) const AT_ONCE: u64 = 0;
+pub(in crate::vault) const AT_ONCE: u64 = 0;
 
 /// Closes an epoch of the caller's collection (REV-6). Repeating it gives the first closure.
-pub(super) struct CloseEpoch {
+pub(crate) struct CloseEpoch {
     closure: Admitted<PatientVerified<EpochClosure>>,
 }
 
@@ -111,9 +116,9 @@ impl Submission for CloseEpoch {
     async fn carry_out(&self, turn: Turn<'_>) -> Result<pb::LoggedStatement, Refusal> {
         let shared = turn.shared;
         let (patient, collection) = (self.closure.patient_id, collection(&self.closure));
-        shared.check_rewrapped(patient, collection).await?;
+        check_rewrapped(shared, patient, collection).await?;
         let mut logged = turn.commit(self).await?;
-        shared.shred_if_due(patient, collection).await?;
+        shred_if_due(shared, patient, collection).await?;
         shared.complete_logged(patient, &mut logged).await?;
         Ok(logged)
     }
@@ -150,7 +155,7 @@ impl Operation for CloseEpoch {
         let tells = Tells::logged(patient, closure)
             .act(Act::Closure(closed.id, closure.hash()))
             .history(What::Closed(logged.clone()));
-        tx.tell(tells).await?;
+        tell::tell(tx, tells).await?;
         // Should this process end before the wraps are shredded, the sweeper does it.
         tx.expire(AT_ONCE, Expiring::Epoch(patient, closed));
         Ok(logged)

@@ -11,47 +11,48 @@ use protocol_spec::{
     vault_head::{Act, epoch_hash},
 };
 
-use super::{
-    Caller, Refusal, Vault,
+use crate::vault::{
+    acts,
+    caller::Caller,
+    kept,
+    limits::{MAX_COLLECTIONS, MAX_EPOCHS, MAX_OPEN_EPOCHS, RESERVED_EPOCHS},
+    listed,
     proven::{OwnDevice, Proven},
-    refusal::ensure,
+    refusal::{Refusal, ensure},
+    shared::Shared,
     submission::Submission,
     tables::{self, CollectionRow, Counted},
     tx::{Operation, Tx},
 };
 
-impl Vault {
-    /// The caller's collections with all their epochs, by id, and the number of her last placement.
-    ///
-    /// # Errors
-    /// `not-permitted` unless a patient asks; those of the store.
-    pub async fn collections(&self, caller: &Caller) -> Result<pb::CollectionList, Refusal> {
-        let patient = caller.patient()?;
-        let ledger = &*self.shared.ledger;
-        let last = tables::count(*patient.as_bytes(), Counted::Placements);
-        let last_placement = last.get(ledger).await?.unwrap_or_default().value;
-        let patient_row = tables::patient(patient).get(ledger).await?.unwrap_or_default();
-        let rows = tables::collections(patient).scan(ledger, MAX_COLLECTIONS).await?;
-        let collections = rows.into_iter().map(|(id, row)| pb::CollectionEpochs {
-            collection_id: id.into(),
-            sealed_name: row.sealed_name,
-            key_wraps: row.key_wraps,
-        });
-        Ok(pb::CollectionList {
-            collections: collections.collect(),
-            last_placement,
-            root_epoch: patient_row.root_epoch,
-            kept: self
-                .shared
-                .kept_epochs(&patient_row)
-                .map(|kept| kept.root_epoch)
-                .collect(),
-        })
-    }
+/// The caller's collections with all their epochs, by id, and the number of her last placement.
+///
+/// # Errors
+/// `not-permitted` unless a patient asks; those of the store.
+pub(crate) async fn collections(shared: &Shared, caller: &Caller) -> Result<pb::CollectionList, Refusal> {
+    let patient = caller.patient()?;
+    let ledger = &*shared.ledger;
+    let last = tables::count(*patient.as_bytes(), Counted::Placements);
+    let last_placement = last.get(ledger).await?.unwrap_or_default().value;
+    let patient_row = tables::patient(patient).get(ledger).await?.unwrap_or_default();
+    let rows = tables::collections(patient).scan(ledger, MAX_COLLECTIONS).await?;
+    let collections = rows.into_iter().map(|(id, row)| pb::CollectionEpochs {
+        collection_id: id.into(),
+        sealed_name: row.sealed_name,
+        key_wraps: row.key_wraps,
+    });
+    Ok(pb::CollectionList {
+        collections: collections.collect(),
+        last_placement,
+        root_epoch: patient_row.root_epoch,
+        kept: kept::kept_epochs(shared, &patient_row)
+            .map(|kept| kept.root_epoch)
+            .collect(),
+    })
 }
 
 /// Opens an epoch of a collection (COL-1, DEV-13).
-pub(super) struct PutCollection {
+pub(crate) struct PutCollection {
     patient: PatientId,
     message: submitted::PutCollection,
 }
@@ -74,7 +75,7 @@ impl Operation for PutCollection {
     async fn apply(&self, tx: &mut Tx<'_>) -> Result<(), Refusal> {
         let Self { patient, message } = self;
         let (id, wrap) = (message.collection_id, message.key_wrap.bytes());
-        tx.check_root_epoch(*patient, message.root_epoch).await?;
+        listed::check_root_epoch(tx, *patient, message.root_epoch).await?;
         let key = tables::collection(*patient, id);
         let stored = tx.read(&key).await?;
         // Another epoch, as a revocation makes one.
@@ -90,7 +91,7 @@ impl Operation for PutCollection {
             return Ok(());
         }
         check_next(row.current(), message.epoch)?;
-        tx.check_open_epochs(*patient).await?;
+        check_open_epochs(tx, *patient).await?;
         ensure(
             row.key_wraps.len() < MAX_EPOCHS - RESERVED_EPOCHS,
             Problem::TooMany,
@@ -101,21 +102,12 @@ impl Operation for PutCollection {
         }
         row.key_wraps.push(wrap.clone());
         tx.put(&key, &row);
-        tx.act_of_epoch(*patient, id, &row).await
+        act_of_epoch(tx, *patient, id, &row).await
     }
 }
 
-/// Bounds the list, which is one answer.
-pub(super) const MAX_COLLECTIONS: usize = 64;
-/// Bounds a row: one epoch a month for eighty years.
-pub(super) const MAX_EPOCHS: usize = 1000;
-/// The last of them, which are kept for removals of devices (COL-11): as many as there can be devices.
-pub(super) const RESERVED_EPOCHS: usize = 16;
-/// Of all collections together, those that are not closed: with those that twice 16 rotations bring, their wraps fit a message.
-pub(super) const MAX_OPEN_EPOCHS: usize = 4096;
-
 impl CollectionRow {
-    pub(super) fn current(&self) -> Option<u64> {
+    pub(in crate::vault) fn current(&self) -> Option<u64> {
         self.key_wraps
             .len()
             .checked_sub(1)
@@ -123,72 +115,70 @@ impl CollectionRow {
     }
 
     /// The epochs that are not closed, in descending order.
-    pub(super) fn open(&self) -> impl Iterator<Item = u64> {
+    pub(in crate::vault) fn open(&self) -> impl Iterator<Item = u64> {
         let numbered = self.key_wraps.iter().enumerate().rev();
         let open = numbered.filter(|(_, wrap)| !wrap.is_empty());
         open.filter_map(|(epoch, _)| u64::try_from(epoch).ok())
     }
 }
 
-impl Tx<'_> {
-    /// Enters the newest epoch of a collection among the acts.
-    pub(super) async fn act_of_epoch(
-        &mut self,
-        patient: PatientId,
-        id: CollectionId,
-        row: &CollectionRow,
-    ) -> Result<(), Refusal> {
-        let Some((epoch, wrap)) = row.current().zip(row.key_wraps.last()) else {
-            return Err(Refusal::damaged("a collection has no key"));
-        };
-        self.act(patient, Act::Epoch(id, epoch_hash(epoch, wrap))).await
-    }
+/// Enters the newest epoch of a collection among the acts.
+pub(in crate::vault) async fn act_of_epoch(
+    tx: &mut Tx<'_>,
+    patient: PatientId,
+    id: CollectionId,
+    row: &CollectionRow,
+) -> Result<(), Refusal> {
+    let Some((epoch, wrap)) = row.current().zip(row.key_wraps.last()) else {
+        return Err(Refusal::damaged("a collection has no key"));
+    };
+    acts::act(tx, patient, Act::Epoch(id, epoch_hash(epoch, wrap))).await
+}
 
-    /// Whether one more epoch may be opened beside those of all collections. Two at once may both be taken.
-    async fn check_open_epochs(&mut self, patient: PatientId) -> Result<(), Refusal> {
-        let rows = tables::collections(patient)
-            .scan(&*self.shared.ledger, MAX_COLLECTIONS)
-            .await?;
-        let open: usize = rows.iter().map(|(_, row)| row.open().count()).sum();
-        ensure(
-            open < MAX_OPEN_EPOCHS,
-            Problem::TooMany,
-            "too many epochs are open",
-        )
-    }
+/// Whether one more epoch may be opened beside those of all collections. Two at once may both be taken.
+async fn check_open_epochs(tx: &mut Tx<'_>, patient: PatientId) -> Result<(), Refusal> {
+    let rows = tables::collections(patient)
+        .scan(&*tx.shared.ledger, MAX_COLLECTIONS)
+        .await?;
+    let open: usize = rows.iter().map(|(_, row)| row.open().count()).sum();
+    ensure(
+        open < MAX_OPEN_EPOCHS,
+        Problem::TooMany,
+        "too many epochs are open",
+    )
+}
 
-    /// Refuses unless this is the collection's current epoch.
-    pub(super) async fn check_current(
-        &mut self,
-        patient: PatientId,
-        collection: Collection,
-    ) -> Result<(), Refusal> {
-        let row = self.read(&tables::collection(patient, collection.id)).await?;
-        let current = row.and_then(|row| row.current());
-        Ok(check_current(current, collection.epoch)?)
-    }
+/// Refuses unless this is the collection's current epoch.
+pub(in crate::vault) async fn check_current_epoch(
+    tx: &mut Tx<'_>,
+    patient: PatientId,
+    collection: Collection,
+) -> Result<(), Refusal> {
+    let row = tx.read(&tables::collection(patient, collection.id)).await?;
+    let current = row.and_then(|row| row.current());
+    Ok(check_current(current, collection.epoch)?)
+}
 
-    /// Refuses what is asked for by a closed epoch (REV-6).
-    pub(super) async fn check_open(
-        &mut self,
-        patient: PatientId,
-        collection: Collection,
-    ) -> Result<(), Refusal> {
-        let open = self.open_epochs(patient, collection.id).await?;
-        ensure(
-            Defence::ClosedEpochs.holds(open.contains(&collection.epoch)),
-            Problem::NotPermitted,
-            "the epoch is closed",
-        )
-    }
+/// Refuses what is asked for by a closed epoch (REV-6).
+pub(in crate::vault) async fn check_open(
+    tx: &mut Tx<'_>,
+    patient: PatientId,
+    collection: Collection,
+) -> Result<(), Refusal> {
+    let open = open_epochs(tx, patient, collection.id).await?;
+    ensure(
+        Defence::ClosedEpochs.holds(open.contains(&collection.epoch)),
+        Problem::NotPermitted,
+        "the epoch is closed",
+    )
+}
 
-    /// The epochs of a collection that are not closed, in descending order.
-    pub(super) async fn open_epochs(
-        &mut self,
-        patient: PatientId,
-        id: CollectionId,
-    ) -> Result<Vec<u64>, Refusal> {
-        let row = self.read(&tables::collection(patient, id)).await?;
-        Ok(row.unwrap_or_default().open().collect())
-    }
+/// The epochs of a collection that are not closed, in descending order.
+pub(in crate::vault) async fn open_epochs(
+    tx: &mut Tx<'_>,
+    patient: PatientId,
+    id: CollectionId,
+) -> Result<Vec<u64>, Refusal> {
+    let row = tx.read(&tables::collection(patient, id)).await?;
+    Ok(row.unwrap_or_default().open().collect())
 }

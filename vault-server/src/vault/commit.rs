@@ -14,104 +14,111 @@ use protocol_spec::{
     submitted::{self, Submitted},
 };
 
-use super::{
-    Caller, Intent, Refusal, Shared, Vault,
-    intake::RangeClaim,
-    refusal::ensure,
-    tables::{self, CommittedRow, ManifestRow, PermissionRow, RecordRow, VersionRow},
-    tx::{Operation, Tx},
-    upload::{InspectUpload, OpenUpload, Pays},
-    who::Sender,
+use crate::{
+    store::{LeafKey, SMALL_LEAF_BYTES},
+    vault::{
+        account, acts,
+        caller::{Caller, Intent},
+        history, idempotency,
+        in_flight::RangeClaim,
+        inbox, intake,
+        refusal::{Refusal, ensure},
+        run, session_rows,
+        shared::Shared,
+        tables::{self, CommittedRow, ManifestRow, PermissionRow, RecordRow, VersionRow},
+        tx::{Operation, Tx},
+        upload::{self, InspectUpload, OpenUpload, Pays},
+        who::Sender,
+    },
 };
-use crate::store::{LeafKey, SMALL_LEAF_BYTES};
 
 use pb::{event, history_entry};
 
-impl Vault {
-    /// Makes a record of an upload whose leaves are all there, or whose stream is in the message.
-    ///
-    /// # Errors
-    /// `not-permitted`, `upload-closed`, `permission-revoked`, `malformed`, `too-large`,
-    /// `leaves-missing`, `digest-mismatch`, `bytes-spent`.
-    pub async fn commit_upload(
-        &self,
-        caller: &Caller,
-        intent: &Intent,
-        upload: UploadId,
-        message: pb::CommitUpload,
-    ) -> Result<pb::Receipt, Refusal> {
-        let holder = caller.holder()?;
-        let patient = self.shared.upload_vault(upload).await?;
-        let sender = Sender::Institution(holder);
-        let stored = match self.shared.answered(caller, intent).await? {
-            Some(receipt) => Ok(receipt),
-            None => {
-                let message = Submitted::read(message)?;
-                let stream = Stream::new(patient, upload, sender, message, &self.shared)?;
-                let _claim = self.shared.store_inline(&stream).await?;
-                let institution = holder.institution;
-                let commit = CommitUpload { institution, stream };
-                self.shared.mutate(caller, intent, &commit).await
-            }
-        };
-        let mut receipt = stored?;
-        self.shared.complete(patient, &mut receipt).await?;
-        Ok(receipt)
-    }
+/// Makes a record of an upload whose leaves are all there, or whose stream is in the message.
+///
+/// # Errors
+/// `not-permitted`, `upload-closed`, `permission-revoked`, `malformed`, `too-large`,
+/// `leaves-missing`, `digest-mismatch`, `bytes-spent`.
+pub(crate) async fn commit_upload(
+    shared: &Shared,
+    caller: &Caller,
+    intent: &Intent,
+    upload: UploadId,
+    message: pb::CommitUpload,
+) -> Result<pb::Receipt, Refusal> {
+    let holder = caller.holder()?;
+    let patient = upload::upload_vault(shared, upload).await?;
+    let sender = Sender::Institution(holder);
+    let stored = match idempotency::answered_now(shared, caller, intent).await? {
+        Some(receipt) => Ok(receipt),
+        None => {
+            let message = Submitted::read(message)?;
+            let stream = Stream::new(patient, upload, sender, message, &shared)?;
+            let _claim = store_inline(shared, &stream).await?;
+            let institution = holder.institution;
+            let commit = CommitUpload { institution, stream };
+            idempotency::mutate(shared, caller, intent, &commit).await
+        }
+    };
+    let mut receipt = stored?;
+    shared.complete(patient, &mut receipt).await?;
+    Ok(receipt)
 }
 
-impl Shared {
-    /// Stores a stream that came with its commit, after the session has been looked at; nothing refers
-    /// to it until the commit. The claim keeps the sweeper off until then.
-    pub(super) async fn store_inline(&self, stream: &Stream) -> Result<Option<RangeClaim>, Refusal> {
-        let Some(content) = stream.content.clone() else {
-            return Ok(None);
-        };
-        let claim = self.in_flight.claim(stream.upload, 0..1)?;
-        let inspect = InspectUpload {
-            patient: stream.patient,
-            upload: stream.upload,
-            sender: stream.sender,
-        };
-        let session = self.run(&inspect).await?;
-        ensure(
-            stream.stream_len <= session.bytes_left(),
-            Problem::BytesSpent,
-            "no bytes left for the stream",
-        )?;
-        ensure(
-            session.row.leaves == 0,
-            Problem::LeafConflict,
-            "the stream came as leaves and inline",
-        )?;
-        let version = *session.version.as_bytes();
-        if content.len() <= SMALL_LEAF_BYTES {
-            self.blobs
-                .put_small(LeafKey { version, leaf: 0 }, content)
-                .await?;
-        } else {
-            let mut writer = self.leaf_writer(version, 0).await?;
-            writer.put(content).await?;
-            writer.persist().await?;
-        }
-        Ok(Some(claim))
+/// Stores a stream that came with its commit, after the session has been looked at; nothing refers
+/// to it until the commit. The claim keeps the sweeper off until then.
+pub(in crate::vault) async fn store_inline(
+    shared: &Shared,
+    stream: &Stream,
+) -> Result<Option<RangeClaim>, Refusal> {
+    let Some(content) = stream.content.clone() else {
+        return Ok(None);
+    };
+    let claim = shared.in_flight.claim(stream.upload, 0..1)?;
+    let inspect = InspectUpload {
+        patient: stream.patient,
+        upload: stream.upload,
+        sender: stream.sender,
+    };
+    let session = run::run(shared, &inspect).await?;
+    ensure(
+        stream.stream_len <= session.bytes_left(),
+        Problem::BytesSpent,
+        "no bytes left for the stream",
+    )?;
+    ensure(
+        session.row.leaves == 0,
+        Problem::LeafConflict,
+        "the stream came as leaves and inline",
+    )?;
+    let version = *session.version.as_bytes();
+    if content.len() <= SMALL_LEAF_BYTES {
+        shared
+            .blobs
+            .put_small(LeafKey { version, leaf: 0 }, content)
+            .await?;
+    } else {
+        let mut writer = intake::leaf_writer(shared, version, 0).await?;
+        writer.put(content).await?;
+        writer.persist().await?;
     }
+    Ok(Some(claim))
 }
 
 /// A stream that is complete, by what its sender says, and the manifest that goes with it.
-pub(super) struct Stream {
-    pub(super) patient: PatientId,
-    pub(super) upload: UploadId,
+pub(in crate::vault) struct Stream {
+    pub(in crate::vault) patient: PatientId,
+    pub(in crate::vault) upload: UploadId,
     sender: Sender,
-    pub(super) content_root: ContentRoot,
-    pub(super) stream_len: u64,
-    pub(super) sealed_manifest: Bytes,
+    pub(in crate::vault) content_root: ContentRoot,
+    pub(in crate::vault) stream_len: u64,
+    pub(in crate::vault) sealed_manifest: Bytes,
     /// The whole stream, if it fits one leaf.
     content: Option<Bytes>,
 }
 
 impl Stream {
-    pub(super) fn new(
+    pub(in crate::vault) fn new(
         patient: PatientId,
         upload: UploadId,
         sender: Sender,
@@ -146,8 +153,8 @@ impl Stream {
     }
 
     /// The session, if the stream is there as announced, and paid for (FLW-8).
-    pub(super) async fn check(&self, tx: &mut Tx<'_>) -> Result<OpenUpload, Refusal> {
-        let mut session = tx.open_upload(self.patient, self.upload, self.sender).await?;
+    pub(in crate::vault) async fn check(&self, tx: &mut Tx<'_>) -> Result<OpenUpload, Refusal> {
+        let mut session = upload::open_upload(tx, self.patient, self.upload, self.sender).await?;
         if self.content.is_some() {
             let alone = session.row.leaves == 0;
             ensure(
@@ -155,15 +162,12 @@ impl Stream {
                 Problem::LeafConflict,
                 "the stream came as leaves and inline",
             )?;
-            tx.spend_upload(&mut session, self.stream_len)?;
+            upload::spend_upload(tx, &mut session, self.stream_len)?;
             return Ok(session);
         }
         let all = session.row.leaves == content::leaf_count(self.stream_len);
         ensure(all, Problem::LeavesMissing, "not all leaves are registered")?;
-        let root = tx
-            .shared
-            .leaves_root(self.patient, self.upload, self.stream_len)
-            .await?;
+        let root = upload::leaves_root(tx.shared, self.patient, self.upload, self.stream_len).await?;
         ensure(
             Defence::LeafHashes.holds(root == self.content_root),
             Problem::DigestMismatch,
@@ -173,7 +177,7 @@ impl Stream {
     }
 
     /// Makes a record of it. What arrives under a permission comes with the upload key's wrap.
-    pub(super) async fn put_record(
+    pub(in crate::vault) async fn put_record(
         &self,
         tx: &mut Tx<'_>,
         said: &UploadReceipt,
@@ -232,7 +236,7 @@ impl CommitUpload {
             sealed_manifest_hash: Sha256Digest::of(&self.stream.sealed_manifest),
             presentation_hash: presentation_hash.map_err(Refusal::damaged)?,
             replaces: None,
-            vault_head: tx.newest_head(self.stream.patient).await?,
+            vault_head: acts::newest_head(tx, self.stream.patient).await?,
         };
         Ok(Signed::sign(receipt, |message| tx.shared.operator.sign(message)))
     }
@@ -252,8 +256,8 @@ impl Operation for CommitUpload {
         // The record is there: what the session held is spent (FLW-16).
         meter.bring(held);
         tx.put(&tables::meter(patient, ticket.permission_id), meter);
-        tx.ended(patient, ticket.permission_id, self.stream.upload.as_bytes());
-        tx.has_used(*self.institution.as_bytes()).await?;
+        session_rows::ended(tx, patient, ticket.permission_id, self.stream.upload.as_bytes());
+        account::has_used(tx, *self.institution.as_bytes()).await?;
         let ticket = ticket.clone();
         let ticket = &ticket;
         let signed = self.receipt(tx, &session, ticket).await?;
@@ -283,13 +287,11 @@ impl Operation for CommitUpload {
             .await?;
         let arrived = VersionRow::from(said.version_id);
         tx.put(&tables::arrival(patient, said.version_id), &arrived);
-        tx.close_session(*self.institution.as_bytes()).await?;
+        session_rows::close_session(tx, *self.institution.as_bytes()).await?;
         let manifest = u64::try_from(self.stream.sealed_manifest.len()).unwrap_or(u64::MAX);
-        tx.holds_record(patient, manifest).await?;
-        tx.record_history(patient, history_entry::What::Stored(receipt.clone()))
-            .await?;
-        tx.notify(*patient.as_bytes(), event::What::Stored(receipt.clone()))
-            .await?;
+        account::holds_record(tx, patient, manifest).await?;
+        history::record_history(tx, patient, history_entry::What::Stored(receipt.clone())).await?;
+        inbox::notify(tx, *patient.as_bytes(), event::What::Stored(receipt.clone())).await?;
         Ok(receipt)
     }
 }

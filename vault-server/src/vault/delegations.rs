@@ -2,74 +2,64 @@
 
 use bytes::Bytes;
 use protocol_spec::{
-    bodies::{DelegatedKey, Delegation, DelegationEnd},
+    bodies::{DelegatedKey, DelegationEnd},
     collection::Collection,
     defence::Defence,
     delegation::VerifiedDelegation,
     ids::{CollectionId, DelegationId, PatientId},
     messages as pb,
-    patient::{PatientSigned, PatientVerified},
+    patient::PatientVerified,
     problem::Problem,
     submitted,
     vault_head::Act,
 };
 
-use super::{
-    Caller, Refusal, Vault,
+use crate::vault::{
+    caller::Caller,
+    collections, delegation_rows, held,
     proven::{Admitted, OwnDevice, Proven},
-    received::{Arrival, Asking},
-    refusal::ensure,
+    received::{self, Arrival, Asking},
+    refusal::{Refusal, ensure},
+    shared::Shared,
     submission::Submission,
     tables::{self, Counted, DelegationRow, HeldRow},
-    tell::Tells,
+    tell::{self, Tells},
     tx::{Operation, Tx},
 };
 
 use pb::{event, history_entry};
 
-impl Vault {
-    /// What the caller lets others do, in the order of ids, after this one.
-    ///
-    /// # Errors
-    /// `not-permitted` unless a patient asks; those of the store.
-    pub async fn given_delegations(
-        &self,
-        caller: &Caller,
-        after: Option<DelegationId>,
-        limit: usize,
-    ) -> Result<pb::DelegationPage, Refusal> {
-        let owner = caller.patient()?;
-        let first = tables::delegations(owner).behind(after);
-        let (rows, more) = self.shared.short_page(first, limit).await?;
-        let mut page = pb::DelegationPage::default();
-        if let Some(last) = rows.last().filter(|_| more) {
-            page.next = Bytes::copy_from_slice(delegation_of(last)?.claimed().delegation_id.as_bytes());
-        }
-        page.delegations = rows.into_iter().map(entry).collect();
-        Ok(page)
+/// What the caller lets others do, in the order of ids, after this one.
+///
+/// # Errors
+/// `not-permitted` unless a patient asks; those of the store.
+pub(crate) async fn given_delegations(
+    shared: &Shared,
+    caller: &Caller,
+    after: Option<DelegationId>,
+    limit: usize,
+) -> Result<pb::DelegationPage, Refusal> {
+    let owner = caller.patient()?;
+    let first = tables::delegations(owner).behind(after);
+    let (rows, more) = shared.short_page(first, limit).await?;
+    let mut page = pb::DelegationPage::default();
+    if let Some(last) = rows.last().filter(|_| more) {
+        page.next = Bytes::copy_from_slice(
+            delegation_rows::delegation_of(last)?
+                .claimed()
+                .delegation_id
+                .as_bytes(),
+        );
     }
-}
-
-pub(super) fn entry(row: DelegationRow) -> pb::DelegationEntry {
-    pb::DelegationEntry {
-        delegation: row.delegation,
-        end: row.end,
-        given: row.given,
-        accepted: row.accepted,
-        refused: row.refused,
-    }
-}
-
-/// The delegation of a row, which was verified before it was stored.
-pub(super) fn delegation_of(row: &DelegationRow) -> Result<PatientSigned<Delegation>, Refusal> {
-    PatientSigned::try_from(row.delegation.clone()).map_err(Refusal::damaged)
+    page.delegations = rows.into_iter().map(delegation_rows::entry).collect();
+    Ok(page)
 }
 
 /// Delegations that one patient may have given.
 const MOST: u64 = 1000;
 
 /// A patient lets another one act in her vault; never does a delegate (DLG-2).
-pub(super) struct PutDelegation {
+pub(crate) struct PutDelegation {
     delegation: Admitted<VerifiedDelegation>,
     /// The one in whose place it comes.
     follows: Option<DelegationId>,
@@ -119,22 +109,25 @@ impl Operation for PutDelegation {
         ensure(count <= MOST, Problem::TooMany, "too many delegations")?;
         let delegate = *delegation.delegate_id.as_bytes();
         let accepted = match follows {
-            Some(before) => tx.follow(delegation, *before).await?,
+            Some(before) => follow(tx, delegation, *before).await?,
             None => false,
         };
         if accepted {
             let daily = tx.shared.limits.inbox.daily_of_known;
-            tx.admit_unasked(delegate, *owner.as_bytes(), daily).await?;
+            received::admit_unasked(tx, delegate, *owner.as_bytes(), daily).await?;
         } else {
-            tx.admit(Arrival {
-                receiver: delegate,
-                sender: *owner.as_bytes(),
-                what: Asking::Delegation,
-                id: id.as_bytes(),
-                expires: delegation.not_after,
-            })
+            received::admit(
+                tx,
+                Arrival {
+                    receiver: delegate,
+                    sender: *owner.as_bytes(),
+                    what: Asking::Delegation,
+                    id: id.as_bytes(),
+                    expires: delegation.not_after,
+                },
+            )
             .await?;
-            tx.has_met(*owner.as_bytes(), delegate).await?;
+            received::has_met(tx, *owner.as_bytes(), delegate).await?;
         }
         let row = DelegationRow {
             delegation: Some(message.clone()),
@@ -149,7 +142,7 @@ impl Operation for PutDelegation {
         let hers = HeldRow {
             owner: Bytes::copy_from_slice(owner.as_bytes()),
             delegation: Bytes::copy_from_slice(id.as_bytes()),
-            event: tx.tell(tells).await?.event,
+            event: tell::tell(tx, tells).await?.event,
         };
         let place = if accepted {
             tables::held_delegation(delegation.delegate_id, id)
@@ -160,34 +153,32 @@ impl Operation for PutDelegation {
     }
 }
 
-impl Tx<'_> {
-    /// Puts a delegation in the place of an earlier one, if that is of the same owner to the same delegate, she has accepted it, it
-    /// holds, and none has taken its place (ACC-10). Whether that is so.
-    async fn follow(
-        &mut self,
-        delegation: &VerifiedDelegation,
-        before: DelegationId,
-    ) -> Result<bool, Refusal> {
-        let key = tables::delegation(delegation.patient_id, before);
-        let Some(mut row) = self.read(&key).await? else {
-            return Ok(false);
-        };
-        let signed = delegation_of(&row)?;
-        let before = signed.claimed();
-        let to_her = before.delegate_id == delegation.delegate_id;
-        let over = self.has_passed(before.not_after).await;
-        let holds = row.accepted && !row.refused && row.end.is_none() && !over;
-        if !to_her || !holds || row.followed {
-            return Ok(false);
-        }
-        row.followed = true;
-        self.put(&key, &row);
-        Ok(true)
+/// Puts a delegation in the place of an earlier one, if that is of the same owner to the same delegate, she has accepted it, it
+/// holds, and none has taken its place (ACC-10). Whether that is so.
+async fn follow(
+    tx: &mut Tx<'_>,
+    delegation: &VerifiedDelegation,
+    before: DelegationId,
+) -> Result<bool, Refusal> {
+    let key = tables::delegation(delegation.patient_id, before);
+    let Some(mut row) = tx.read(&key).await? else {
+        return Ok(false);
+    };
+    let signed = delegation_rows::delegation_of(&row)?;
+    let before = signed.claimed();
+    let to_her = before.delegate_id == delegation.delegate_id;
+    let over = tx.has_passed(before.not_after).await;
+    let holds = row.accepted && !row.refused && row.end.is_none() && !over;
+    if !to_her || !holds || row.followed {
+        return Ok(false);
     }
+    row.followed = true;
+    tx.put(&key, &row);
+    Ok(true)
 }
 
 /// A patient gives a delegate keys of her collections (DLG-4).
-pub(super) struct PutKeys {
+pub(crate) struct PutKeys {
     patient: PatientId,
     delegation: DelegationId,
     keys: Vec<Admitted<PatientVerified<DelegatedKey>>>,
@@ -214,7 +205,7 @@ impl Operation for PutKeys {
         let owner = self.patient;
         let key = tables::delegation(owner, self.delegation);
         let mut row = tx.read_existing(&key).await?;
-        let signed = delegation_of(&row)?;
+        let signed = delegation_rows::delegation_of(&row)?;
         let delegation = signed.claimed();
         // A key may come before its time, and not after it.
         ensure(
@@ -235,7 +226,9 @@ impl Operation for PutKeys {
             };
             let fits = given.delegation_hash == signed.hash() && delegation.collections.has(of.id);
             ensure(fits, Problem::NotPermitted, "a key of another delegation")?;
-            let open = tx.open_epochs(owner, of.id).await?.contains(&of.epoch);
+            let open = collections::open_epochs(tx, owner, of.id)
+                .await?
+                .contains(&of.epoch);
             ensure(open, Problem::EpochMismatch, "there is no such epoch")?;
             let epoch = pb::GivenEpoch {
                 collection_id: Bytes::copy_from_slice(of.id.as_bytes()),
@@ -255,7 +248,7 @@ impl Operation for PutKeys {
 }
 
 /// A patient ends a delegation. The same again changes nothing.
-pub(super) struct EndDelegation {
+pub(crate) struct EndDelegation {
     end: Admitted<PatientVerified<DelegationEnd>>,
 }
 
@@ -283,7 +276,7 @@ impl Operation for EndDelegation {
         let owner = end.patient_id;
         let key = tables::delegation(owner, end.delegation_id);
         let mut row = tx.read_existing(&key).await?;
-        let signed = delegation_of(&row)?;
+        let signed = delegation_rows::delegation_of(&row)?;
         let same = signed.hash() == end.delegation_hash;
         ensure(same, Problem::NotPermitted, "it ends another delegation")?;
         if row.end.is_some() {
@@ -304,13 +297,12 @@ impl Operation for EndDelegation {
         let tells = Tells::logged(owner, end)
             .act(Act::DelegationEnd(end.delegation_id, end.hash()))
             .history(history_entry::What::DelegationEnded(message.clone()));
-        tx.tell(tells).await?;
+        tell::tell(tx, tells).await?;
         let delegate = signed.claimed().delegate_id;
         // Whoever never accepted it has nothing to do with its end.
-        if !tx.withdraw_offer(owner, delegate, end.delegation_id).await? && !row.refused {
+        if !held::withdraw_offer(tx, owner, delegate, end.delegation_id).await? && !row.refused {
             let told = event::What::DelegationEnded(message);
-            tx.tell(Tells::of(owner).inbox(*delegate.as_bytes(), told))
-                .await?;
+            tell::tell(tx, Tells::of(owner).inbox(*delegate.as_bytes(), told)).await?;
         }
         Ok(())
     }

@@ -8,56 +8,57 @@ use protocol_spec::{
     ids::{PatientId, RecordId, VersionId},
     messages as pb,
     patient::{PatientSigned, PatientVerified},
-    permission::PermissionBody,
     problem::Problem,
     statement::Signed,
     submitted,
     vault_head::Act,
 };
 
-use super::{
-    Caller, Refusal, Shared, Vault,
+use crate::vault::{
+    account,
+    caller::Caller,
+    placement,
     proven::{Admitted, OwnDevice, Proven},
-    refusal::ensure,
+    refusal::Refusal,
+    reseal,
+    shared::Shared,
     submission::{Submission, Turn},
     tables::{self, CountRow, Counted, GoneRow, GoneVersionRow, RecordRow},
-    tell::Tells,
+    tell::{self, Tells},
     tx::{Operation, Tx},
 };
 
 use pb::{event, history_entry};
 
-impl Vault {
-    /// The deletions of the caller's records, by record id, after this one. Uploads that were taken back are not among them.
-    ///
-    /// # Errors
-    /// `not-permitted` unless a patient asks; those of the store.
-    pub async fn deletions(
-        &self,
-        caller: &Caller,
-        after: Option<RecordId>,
-        limit: usize,
-    ) -> Result<pb::DeletionPage, Refusal> {
-        let patient = caller.patient()?;
-        let first = tables::all_gone(patient).behind(after);
-        let limit = if limit == 0 { OF_PAGE } else { limit.min(OF_PAGE) };
-        let (rows, more) = self.shared.short_page(first, limit).await?;
-        let mut page = pb::DeletionPage::default();
-        for row in rows {
-            if more {
-                page.next = row.record;
-            }
-            if let Some(mut deletion) = row.deletion {
-                self.shared.complete_logged(patient, &mut deletion).await?;
-                page.deletions.push(deletion);
-            }
+/// The deletions of the caller's records, by record id, after this one. Uploads that were taken back are not among them.
+///
+/// # Errors
+/// `not-permitted` unless a patient asks; those of the store.
+pub(crate) async fn deletions(
+    shared: &Shared,
+    caller: &Caller,
+    after: Option<RecordId>,
+    limit: usize,
+) -> Result<pb::DeletionPage, Refusal> {
+    let patient = caller.patient()?;
+    let first = tables::all_gone(patient).behind(after);
+    let limit = if limit == 0 { OF_PAGE } else { limit.min(OF_PAGE) };
+    let (rows, more) = shared.short_page(first, limit).await?;
+    let mut page = pb::DeletionPage::default();
+    for row in rows {
+        if more {
+            page.next = row.record;
         }
-        Ok(page)
+        if let Some(mut deletion) = row.deletion {
+            shared.complete_logged(patient, &mut deletion).await?;
+            page.deletions.push(deletion);
+        }
     }
+    Ok(page)
 }
 
 /// The patient deletes a record (DEL-1). Deleting it again gives the first deletion.
-pub(super) struct DeleteRecord {
+pub(crate) struct DeleteRecord {
     deletion: Admitted<PatientVerified<RecordDeletion>>,
 }
 
@@ -75,7 +76,7 @@ impl Submission for DeleteRecord {
         let mut logged = turn.commit(self).await?;
         let first = PatientSigned::<RecordDeletion>::try_from(logged.statement.clone());
         let first = first.map_err(Refusal::damaged)?;
-        turn.shared.drop_leaves(first.claimed().version_id).await;
+        drop_leaves(turn.shared, first.claimed().version_id).await;
         turn.shared
             .complete_logged(self.deletion.patient_id, &mut logged)
             .await?;
@@ -116,160 +117,104 @@ impl Operation for DeleteRecord {
             deletion: Some(logged.clone()),
             ..GoneRow::default()
         };
-        tx.drop_record(patient, row, gone).await?;
+        drop_record(tx, patient, row, gone).await?;
         let told = event::What::RecordDeleted(deletion.to_message());
         let tells = Tells::logged(patient, deletion)
             .act(Act::Deletion(record, deletion.hash()))
             .history(history_entry::What::RecordDeleted(logged.clone()))
             .inbox(*patient.as_bytes(), told);
-        tx.tell(tells).await?;
+        tell::tell(tx, tells).await?;
         Ok(logged)
     }
 }
 
-impl Tx<'_> {
-    /// Takes a record that was read here out of the vault, with its placement, its wraps and its manifest; what its rows pointed
-    /// at is due to be destroyed (DEL-2). What they took is given back to whom it was charged.
-    pub(super) async fn drop_record(
-        &mut self,
-        patient: PatientId,
-        row: RecordRow,
-        gone: GoneRow,
-    ) -> Result<(), Refusal> {
-        if Defence::DeletedRecords.is_off() {
-            return Ok(());
-        }
-        let stored = row.stored.unwrap_or_default();
-        let said = stored.receipt.and_then(|receipt| receipt.statement);
-        let receipt = Signed::<UploadReceipt>::try_from(said).map_err(Refusal::damaged)?;
-        let said = receipt.claimed();
-        let (record, version) = (said.record_id, said.version_id);
-        let maker = *said.institution_id.as_bytes();
-        let payer = said.replaces.map_or(maker, |_| *patient.as_bytes());
-        let lay = self.end_placed(patient, version, maker).await?;
-        self.delete_paid(&tables::record(patient, version), payer).await?;
-        self.delete(&tables::manifest(patient, version));
-        self.delete_upload_key(patient, said).await?;
-        self.lost_manifest(patient, row.manifest_length).await?;
-        let bytes = |id: &[u8]| Bytes::copy_from_slice(id);
-        let gone = GoneRow {
-            record: bytes(record.as_bytes()),
-            institution: bytes(&maker),
-            receipt_hash: bytes(receipt.hash().as_bytes()),
-            ..gone
-        };
-        self.put(&tables::gone(patient, record), &gone);
-        self.put(&tables::gone_version(patient, version), &lay);
-        self.expire_version(patient, version);
-        Ok(())
+/// Takes a record that was read here out of the vault, with its placement, its wraps and its manifest; what its rows pointed
+/// at is due to be destroyed (DEL-2). What they took is given back to whom it was charged.
+pub(in crate::vault) async fn drop_record(
+    tx: &mut Tx<'_>,
+    patient: PatientId,
+    row: RecordRow,
+    gone: GoneRow,
+) -> Result<(), Refusal> {
+    if Defence::DeletedRecords.is_off() {
+        return Ok(());
     }
-
-    /// Where it lay nothing lies any more; it says where that was.
-    async fn end_placed(
-        &mut self,
-        patient: PatientId,
-        version: VersionId,
-        maker: [u8; 32],
-    ) -> Result<GoneVersionRow, Refusal> {
-        let key = tables::placement(patient, version);
-        let Some(placed) = self.read(&key).await? else {
-            self.delete_paid(&tables::arrival(patient, version), maker)
-                .await?;
-            return Ok(GoneVersionRow::default());
-        };
-        let body = placed.body()?;
-        // Who wraps what lies there anew goes by this row (`PutWraps`): it must see that something has gone.
-        let moves = tables::count(*patient.as_bytes(), Counted::Placements);
-        let last = self.read(&moves).await?.unwrap_or_default();
-        self.put(&moves, &last);
-        self.end_placement(patient, &placed).await?;
-        self.delete(&key);
-        let count = tables::count(*patient.as_bytes(), Counted::Placed);
-        let value = self.read(&count).await?.unwrap_or_default().value;
-        let value = value.saturating_sub(1);
-        self.put(&count, &CountRow { value });
-        Ok(GoneVersionRow {
-            collection: Bytes::copy_from_slice(body.collection_id.as_bytes()),
-            number: placed.number,
-        })
-    }
-
-    /// The wrap of the upload key, where it opens nothing but this record.
-    async fn delete_upload_key(&mut self, patient: PatientId, said: &UploadReceipt) -> Result<(), Refusal> {
-        let key = tables::permission(patient, said.permission_id);
-        let Some(mut permission) = self.read(&key).await? else {
-            return Ok(());
-        };
-        if permission.body()?.uses == 1 {
-            permission.upload_key_wrap = Bytes::new();
-            self.put(&key, &permission);
-        }
-        Ok(())
-    }
-
-    /// Refuses what is asked of a version that is gone (DEL-2).
-    pub(super) async fn check_not_gone(
-        &mut self,
-        patient: PatientId,
-        version: VersionId,
-    ) -> Result<(), Refusal> {
-        let gone = self.read(&tables::gone_version(patient, version)).await?;
-        ensure(gone.is_none(), Problem::RecordDeleted, GONE)
-    }
-
-    /// As [`Self::check_not_gone`], to whoever has a permission over a collection: of what lay elsewhere nothing is said.
-    pub(super) async fn check_not_gone_from(
-        &mut self,
-        permission: &PermissionBody,
-        version: VersionId,
-    ) -> Result<(), Refusal> {
-        let key = tables::gone_version(permission.patient_id, version);
-        let Some(gone) = self.read(&key).await? else {
-            return Ok(());
-        };
-        let lay = gone.collection.as_ref().try_into().map_err(Refusal::damaged);
-        let covered = match (&permission.collection, gone.number) {
-            (Some(_), 0) | (None, _) => false,
-            (Some(selector), number) => selector.covers(lay?, number),
-        };
-        ensure(!covered, Problem::RecordDeleted, GONE)
-    }
+    let stored = row.stored.unwrap_or_default();
+    let said = stored.receipt.and_then(|receipt| receipt.statement);
+    let receipt = Signed::<UploadReceipt>::try_from(said).map_err(Refusal::damaged)?;
+    let said = receipt.claimed();
+    let (record, version) = (said.record_id, said.version_id);
+    let maker = *said.institution_id.as_bytes();
+    let payer = said.replaces.map_or(maker, |_| *patient.as_bytes());
+    let lay = end_placed(tx, patient, version, maker).await?;
+    tx.delete_paid(&tables::record(patient, version), payer).await?;
+    tx.delete(&tables::manifest(patient, version));
+    delete_upload_key(tx, patient, said).await?;
+    account::lost_manifest(tx, patient, row.manifest_length).await?;
+    let bytes = |id: &[u8]| Bytes::copy_from_slice(id);
+    let gone = GoneRow {
+        record: bytes(record.as_bytes()),
+        institution: bytes(&maker),
+        receipt_hash: bytes(receipt.hash().as_bytes()),
+        ..gone
+    };
+    tx.put(&tables::gone(patient, record), &gone);
+    tx.put(&tables::gone_version(patient, version), &lay);
+    reseal::expire_version(tx, patient, version);
+    Ok(())
 }
 
-impl Shared {
-    /// As [`Tx::check_not_gone`], of what is in the vault now.
-    pub(super) async fn check_not_gone(&self, patient: PatientId, version: VersionId) -> Result<(), Refusal> {
-        let key = tables::gone_version(patient, version);
-        let gone = key.get(&*self.ledger).await?;
-        ensure(gone.is_none(), Problem::RecordDeleted, GONE)
-    }
-
-    /// Deletes the leaves of a version that is gone. What fails here, or never comes to it, the sweeper does.
-    pub(super) async fn drop_leaves(&self, version: VersionId) {
-        if Defence::DeletedRecords.is_off() {
-            return;
-        }
-        if let Err(error) = self.blobs.delete(*version.as_bytes(), 0..u32::MAX).await {
-            tracing::warn!(%error, "leaves of a deleted record are left to the sweeper");
-        }
-    }
-
-    /// The deletion of a record, for those whose permission names it (DEL-3); none of one that was taken back.
-    pub(super) async fn deletion(
-        &self,
-        patient: PatientId,
-        record: RecordId,
-    ) -> Result<Option<pb::LoggedStatement>, Refusal> {
-        let row = tables::gone(patient, record).get(&*self.ledger).await?;
-        let Some(mut deletion) = row.and_then(|row| row.deletion) else {
-            return Ok(None);
-        };
-        self.complete_logged(patient, &mut deletion).await?;
-        Ok(Some(deletion))
-    }
+/// Where it lay nothing lies any more; it says where that was.
+async fn end_placed(
+    tx: &mut Tx<'_>,
+    patient: PatientId,
+    version: VersionId,
+    maker: [u8; 32],
+) -> Result<GoneVersionRow, Refusal> {
+    let key = tables::placement(patient, version);
+    let Some(placed) = tx.read(&key).await? else {
+        tx.delete_paid(&tables::arrival(patient, version), maker).await?;
+        return Ok(GoneVersionRow::default());
+    };
+    let body = placed.body()?;
+    // Who wraps what lies there anew goes by this row (`PutWraps`): it must see that something has gone.
+    let moves = tables::count(*patient.as_bytes(), Counted::Placements);
+    let last = tx.read(&moves).await?.unwrap_or_default();
+    tx.put(&moves, &last);
+    placement::end_placement(tx, patient, &placed).await?;
+    tx.delete(&key);
+    let count = tables::count(*patient.as_bytes(), Counted::Placed);
+    let value = tx.read(&count).await?.unwrap_or_default().value;
+    let value = value.saturating_sub(1);
+    tx.put(&count, &CountRow { value });
+    Ok(GoneVersionRow {
+        collection: Bytes::copy_from_slice(body.collection_id.as_bytes()),
+        number: placed.number,
+    })
 }
 
-const GONE: &str = "the record was deleted or taken back";
+/// The wrap of the upload key, where it opens nothing but this record.
+async fn delete_upload_key(tx: &mut Tx<'_>, patient: PatientId, said: &UploadReceipt) -> Result<(), Refusal> {
+    let key = tables::permission(patient, said.permission_id);
+    let Some(mut permission) = tx.read(&key).await? else {
+        return Ok(());
+    };
+    if permission.body()?.uses == 1 {
+        permission.upload_key_wrap = Bytes::new();
+        tx.put(&key, &permission);
+    }
+    Ok(())
+}
+
+/// Deletes the leaves of a version that is gone. What fails here, or never comes to it, the sweeper does.
+pub(in crate::vault) async fn drop_leaves(shared: &Shared, version: VersionId) {
+    if Defence::DeletedRecords.is_off() {
+        return;
+    }
+    if let Err(error) = shared.blobs.delete(*version.as_bytes(), 0..u32::MAX).await {
+        tracing::warn!(%error, "leaves of a deleted record are left to the sweeper");
+    }
+}
 
 /// A deletion is a statement with its chain.
 const OF_PAGE: usize = 64;

@@ -8,24 +8,24 @@ use protocol_spec::{
     patient::PatientVerified,
     permission::Kind,
     problem::Problem,
-    submitted,
+    submitted::{self},
 };
 
-use super::{
-    Refusal,
+use crate::vault::{
+    asked::{self, request_place},
     proven::{Admitted, MayPermit, OfVault, OwnDevice, Proven},
-    refusal::ensure,
-    requests::request_place,
+    received,
+    refusal::{Refusal, ensure},
     submission::Submission,
     tables,
-    tell::Tells,
+    tell::{self, Tells},
     tx::{Operation, Tx},
 };
 
 use pb::{RequestState, event, history_entry};
 
 /// The patient, or a delegate of hers, denies a request.
-pub(super) struct SubmitDenial {
+pub(crate) struct SubmitDenial {
     denial: Admitted<PatientVerified<Denial>>,
 }
 
@@ -58,7 +58,7 @@ impl Operation for SubmitDenial {
             Problem::RequestMismatch,
             "the denial is of another request",
         )?;
-        let row = tx.answer_request(patient, hash, RequestState::Denied).await?;
+        let row = asked::answer_request(tx, patient, hash, RequestState::Denied).await?;
         let asker = *denial.institution_id.as_bytes();
         ensure(
             Defence::RequestMatch.holds(row.asker == asker[..]),
@@ -68,13 +68,13 @@ impl Operation for SubmitDenial {
         let tells = Tells::of(patient)
             .history(history_entry::What::Denied(denial.to_message()))
             .inbox(asker, event::What::Denied(denial.to_message()));
-        tx.tell(tells).await?;
+        tell::tell(tx, tells).await?;
         Ok(())
     }
 }
 
 /// The patient tells an institution something about a permission that it has of her (NOTE-2).
-pub(super) struct SubmitNote {
+pub(crate) struct SubmitNote {
     note: Admitted<PatientVerified<Note>>,
 }
 
@@ -118,11 +118,11 @@ impl Operation for SubmitNote {
             "the permission is another institution's",
         )?;
         let daily = tx.shared.limits.inbox.daily_to_institution;
-        tx.admit_unasked(reader, *patient.as_bytes(), daily).await?;
+        received::admit_unasked(tx, reader, *patient.as_bytes(), daily).await?;
         let tells = Tells::of(patient)
             .history(history_entry::What::Noted(note.to_message()))
             .inbox(reader, event::What::Noted(note.to_message()));
-        tx.tell(tells).await?;
+        tell::tell(tx, tells).await?;
         Ok(())
     }
 }

@@ -16,181 +16,142 @@ use protocol_spec::{
     vault_head::Act,
 };
 
-use super::{
-    Caller, Refusal, Shared, Vault,
-    collections::{MAX_COLLECTIONS, MAX_EPOCHS, MAX_OPEN_EPOCHS, RESERVED_EPOCHS},
+use crate::vault::{
+    acts,
+    caller::Caller,
+    collections, kept, leaving,
+    limits::{MAX_COLLECTIONS, MAX_EPOCHS, MAX_OPEN_EPOCHS, RESERVED_EPOCHS},
+    links,
     proven::{Admitted, OwnDevice, Proven},
-    refusal::ensure,
+    refusal::{Refusal, ensure},
+    shared::Shared,
     submission::Submission,
     tables::{self, CollectionRow, Counted, DeviceRow, PatientRow, RowKey},
-    tell::Tells,
+    tell::{self, Tells},
     tx::{Operation, Tx},
 };
 
 use pb::{event, history_entry};
 
-impl Vault {
-    /// The caller's lists after this sequence number, and what a device needs with the newest.
-    ///
-    /// # Errors
-    /// `not-permitted` unless a patient asks; those of the store.
-    pub async fn device_lists(
-        &self,
-        caller: &Caller,
-        after: Option<u64>,
-        limit: usize,
-    ) -> Result<pb::DeviceLists, Refusal> {
-        let (patient, device) = caller.device()?;
-        let ledger = &*self.shared.ledger;
-        let key = tables::patient(patient);
-        for _ in 0..MAX_TRIES {
-            let (row, version) = key.read(ledger).await?;
-            let row = row.ok_or_else(|| Refusal::absent("no such patient"))?;
-            let lists = self.shared.lists(patient, device, row, after, limit).await?;
-            if key.read(ledger).await?.1 == version {
-                return Ok(lists);
-            }
+/// The caller's lists after this sequence number, and what a device needs with the newest.
+///
+/// # Errors
+/// `not-permitted` unless a patient asks; those of the store.
+pub(crate) async fn device_lists(
+    shared: &Shared,
+    caller: &Caller,
+    after: Option<u64>,
+    limit: usize,
+) -> Result<pb::DeviceLists, Refusal> {
+    let (patient, device) = caller.device()?;
+    let ledger = &*shared.ledger;
+    let key = tables::patient(patient);
+    for _ in 0..MAX_TRIES {
+        let (row, version) = key.read(ledger).await?;
+        let row = row.ok_or_else(|| Refusal::absent("no such patient"))?;
+        let lists = lists(shared, patient, device, row, after, limit).await?;
+        if key.read(ledger).await?.1 == version {
+            return Ok(lists);
         }
-        Err(Refusal::new(
-            Problem::Unavailable,
-            "the list changes all the time",
-        ))
     }
-
-    /// Refuses a device that is no longer in its patient's newest list (DEV-6).
-    ///
-    /// # Errors
-    /// `unauthenticated`; those of the store.
-    pub async fn still_listed(&self, caller: &Caller) -> Result<(), Refusal> {
-        self.shared.still_listed(caller).await
-    }
+    Err(Refusal::new(
+        Problem::Unavailable,
+        "the list changes all the time",
+    ))
 }
 
-impl Shared {
-    pub(super) async fn still_listed(&self, caller: &Caller) -> Result<(), Refusal> {
-        let Some((patient, device)) = caller.speaker() else {
-            return Ok(());
-        };
-        let row = tables::patient(patient).get(&*self.ledger).await?;
-        check_listed(row, device)
-    }
-
-    async fn lists(
-        &self,
-        patient: PatientId,
-        device: DeviceId,
-        row: PatientRow,
-        after: Option<u64>,
-        limit: usize,
-    ) -> Result<pb::DeviceLists, Refusal> {
-        let first = after.map_or(0, |after| after.saturating_add(1));
-        let (lists, more) = self
-            .short_page(tables::device_list(patient, first), limit)
-            .await?;
-        let mut devices = Vec::with_capacity(row.devices.len());
-        let (mut root_key, mut approval) = (None, Bytes::new());
-        let kept_root_keys = self.kept_root_keys(patient, device, &row).await?;
-        for id in &row.devices {
-            let id = DeviceId::try_from(id.as_ref()).map_err(Refusal::damaged)?;
-            let stored = tables::device(id).get(&*self.ledger).await?.unwrap_or_default();
-            let stored = stored.device.unwrap_or_default();
-            if id == device {
-                (root_key, approval) = (stored.root_key, stored.approval);
-            }
-            devices.push(pb::DeviceKeys {
-                chain: stored.chain,
-                recipient_key: stored.recipient_key,
-            });
+async fn lists(
+    shared: &Shared,
+    patient: PatientId,
+    device: DeviceId,
+    row: PatientRow,
+    after: Option<u64>,
+    limit: usize,
+) -> Result<pb::DeviceLists, Refusal> {
+    let first = after.map_or(0, |after| after.saturating_add(1));
+    let (lists, more) = shared
+        .short_page(tables::device_list(patient, first), limit)
+        .await?;
+    let mut devices = Vec::with_capacity(row.devices.len());
+    let (mut root_key, mut approval) = (None, Bytes::new());
+    let kept_root_keys = kept::kept_root_keys(shared, patient, device, &row).await?;
+    for id in &row.devices {
+        let id = DeviceId::try_from(id.as_ref()).map_err(Refusal::damaged)?;
+        let stored = tables::device(id).get(&*shared.ledger).await?.unwrap_or_default();
+        let stored = stored.device.unwrap_or_default();
+        if id == device {
+            (root_key, approval) = (stored.root_key, stored.approval);
         }
-        Ok(pb::DeviceLists {
-            lists,
-            more,
-            devices,
-            root_key,
-            previous_root_keys: row.previous_root_keys,
-            approval,
-            kept_root_keys,
-            passed_over: row.passed_over,
-        })
+        devices.push(pb::DeviceKeys {
+            chain: stored.chain,
+            recipient_key: stored.recipient_key,
+        });
     }
+    Ok(pb::DeviceLists {
+        lists,
+        more,
+        devices,
+        root_key,
+        previous_root_keys: row.previous_root_keys,
+        approval,
+        kept_root_keys,
+        passed_over: row.passed_over,
+    })
 }
 
 impl PatientRow {
     /// Whether the newest list has this device.
-    pub(super) fn has(&self, device: DeviceId) -> bool {
+    pub(in crate::vault) fn has(&self, device: DeviceId) -> bool {
         self.devices.iter().any(|id| id == device.as_bytes().as_slice())
     }
 }
 
-impl Tx<'_> {
-    /// Refuses a patient's device that is no longer in her newest list; the commit will check that this is still so
-    /// (DEV-6).
-    pub(super) async fn check_listed(&mut self, caller: &Caller) -> Result<(), Refusal> {
-        let Some((patient, device)) = caller.speaker() else {
-            return Ok(());
-        };
-        let row = self.read(&tables::patient(patient)).await?;
-        check_listed(row, device)
-    }
-
-    /// Refuses unless this is the epoch of the patient's vault root key (DEV-7, DEV-13).
-    pub(super) async fn check_root_epoch(&mut self, patient: PatientId, epoch: u64) -> Result<(), Refusal> {
-        let row = self.read_existing(&tables::patient(patient)).await?;
-        ensure(
-            row.root_epoch == epoch,
-            Problem::EpochMismatch,
-            "another epoch of the vault root key",
-        )
-    }
-
-    /// Notes whose device this is from now on, and takes back its offer; it must not have been anybody's (DEV-12).
-    pub(super) async fn join(&mut self, device: &Device, joining: &NewDevice) -> Result<(), Refusal> {
-        let row = DeviceRow {
-            patient: Bytes::copy_from_slice(device.patient_id().as_bytes()),
-            device: Some(joining.write()),
-            listed: self.now,
-        };
-        self.claim(&tables::device(device.id()), &row).await?;
-        self.end_offer(device.id()).await
-    }
-
-    /// Makes a list the newest, and logs it.
-    pub(super) async fn put_list(
-        &mut self,
-        key: &RowKey<PatientRow>,
-        row: PatientRow,
-        list: &Verified<DeviceList>,
-        signer: &DeviceChain,
-    ) -> Result<(), Refusal> {
-        let id = |device: &ListedDevice| Bytes::copy_from_slice(device.id().as_bytes());
-        let row = PatientRow {
-            list: Some(list.to_message()),
-            signer: Some(signer.into()),
-            devices: list.devices.iter().map(id).collect(),
-            root_epoch: list.root_epoch,
-            ..row
-        };
-        self.put(key, &row);
-        self.put(
-            &tables::device_list(list.patient_id, list.sequence),
-            &list.to_message(),
-        );
-        self.act(list.patient_id, Act::Devices(list.hash())).await?;
-        self.log(*list.patient_id.as_bytes(), &list.hash()).await
-    }
+/// Notes whose device this is from now on, and takes back its offer; it must not have been anybody's (DEV-12).
+pub(in crate::vault) async fn join(
+    tx: &mut Tx<'_>,
+    device: &Device,
+    joining: &NewDevice,
+) -> Result<(), Refusal> {
+    let row = DeviceRow {
+        patient: Bytes::copy_from_slice(device.patient_id().as_bytes()),
+        device: Some(joining.write()),
+        listed: tx.now,
+    };
+    tx.claim(&tables::device(device.id()), &row).await?;
+    links::end_offer(tx, device.id()).await
 }
 
-fn check_listed(row: Option<PatientRow>, device: DeviceId) -> Result<(), Refusal> {
-    let listed = row.is_some_and(|row| row.has(device));
-    ensure(
-        Defence::ListedDevices.holds(listed),
-        Problem::Unauthenticated,
-        "the device was removed",
-    )
+/// Makes a list the newest, and logs it.
+pub(in crate::vault) async fn put_list(
+    tx: &mut Tx<'_>,
+    key: &RowKey<PatientRow>,
+    row: PatientRow,
+    list: &Verified<DeviceList>,
+    signer: &DeviceChain,
+) -> Result<(), Refusal> {
+    let id = |device: &ListedDevice| Bytes::copy_from_slice(device.id().as_bytes());
+    let row = PatientRow {
+        list: Some(list.to_message()),
+        signer: Some(signer.into()),
+        devices: list.devices.iter().map(id).collect(),
+        root_epoch: list.root_epoch,
+        ..row
+    };
+    tx.put(key, &row);
+    tx.put(
+        &tables::device_list(list.patient_id, list.sequence),
+        &list.to_message(),
+    );
+    acts::act(tx, list.patient_id, Act::Devices(list.hash())).await?;
+    tx.log(*list.patient_id.as_bytes(), &list.hash()).await
 }
 
 /// Whether the list names the keys of a device that comes to it.
-pub(super) fn check_keys(joining: &NewDevice, device: &Device, listed: &ListedDevice) -> Result<(), Refusal> {
+pub(in crate::vault) fn check_keys(
+    joining: &NewDevice,
+    device: &Device,
+    listed: &ListedDevice,
+) -> Result<(), Refusal> {
     let digest = joining.recipient_key.digest();
     let same = listed.device_key == *device.key()
         && listed.recipient_key_hash == digest
@@ -199,7 +160,7 @@ pub(super) fn check_keys(joining: &NewDevice, device: &Device, listed: &ListedDe
 }
 
 /// A device puts a list after the newest one (DEV-13).
-pub(super) struct ChangeDevices {
+pub(crate) struct ChangeDevices {
     patient: PatientId,
     list: Admitted<Signed<DeviceList>>,
     added: Option<NewDevice>,
@@ -242,7 +203,7 @@ impl Operation for ChangeDevices {
         )?;
         let list = verify_next(Signed::clone(&self.list), &before)?;
         tx.protects = list.removed(&before).next().is_some();
-        let room = tx.room(&list, &before).await?;
+        let room = room(tx, &list, &before).await?;
         ensure(list.sequence < room.lists(), Problem::TooMany, "too many lists")?;
         let placed = tables::count(*self.patient.as_bytes(), Counted::Placements);
         let last = tx.read(&placed).await?.unwrap_or_default().value;
@@ -264,13 +225,13 @@ impl Operation for ChangeDevices {
                     Problem::NotPermitted,
                     "another device has certified it",
                 )?;
-                tx.join(&device, joining).await?;
+                join(tx, &device, joining).await?;
             }
             _ => return Err(Refusal::new(Problem::Malformed, "list and device do not fit")),
         }
-        row.leaving = tx.check_leaving(&row.leaving, &list, &before).await?;
+        row.leaving = leaving::check_leaving(tx, &row.leaving, &list, &before).await?;
         for removed in list.removed(&before) {
-            tx.take_root_key(removed.id(), None).await?;
+            take_root_key(tx, removed.id(), None).await?;
         }
         match (&self.rotation, list.root_epoch == before.root_epoch) {
             (None, true) => {}
@@ -281,7 +242,7 @@ impl Operation for ChangeDevices {
                 row.vault_key = Some(vault_key.to_message());
                 pass_over(&mut row, rotation, &list)?;
                 room.check(&rotation.collections)?;
-                tx.rotate(&mut row, rotation, &list, &before).await?;
+                rotate(tx, &mut row, rotation, &list, &before).await?;
             }
             _ => {
                 return Err(Refusal::new(
@@ -290,90 +251,87 @@ impl Operation for ChangeDevices {
                 ));
             }
         }
-        tx.put_list(&key, row, &list, &signer).await?;
+        put_list(tx, &key, row, &list, &signer).await?;
         let message = list.to_message();
         let tells = Tells::of(self.patient)
             .history(history_entry::What::DevicesChanged(message.clone()))
             .inbox(*self.patient.as_bytes(), event::What::DevicesChanged(message));
-        tx.tell(tells).await?;
+        tell::tell(tx, tells).await?;
         Ok(())
     }
 }
 
-impl Tx<'_> {
-    /// Puts the new root key to all devices that stay, and all collections under it (DEV-13).
-    async fn rotate(
-        &mut self,
-        row: &mut PatientRow,
-        rotation: &Rotation,
-        list: &DeviceList,
-        before: &DeviceList,
-    ) -> Result<(), Refusal> {
-        let stay = list
-            .devices
-            .iter()
-            .filter(|device| before.device(device.id()).is_some());
-        let stay: Vec<_> = stay.map(ListedDevice::id).collect();
-        ensure(
-            stay.len() == rotation.root_keys.len(),
-            Problem::Malformed,
-            "not one root key for each device",
-        )?;
-        self.keep_epoch(list.patient_id, row, &stay).await?;
-        for (id, sealed) in stay.into_iter().zip(&rotation.root_keys) {
-            self.take_root_key(id, Some(sealed.into())).await?;
-        }
-        self.rewrap_collections(list.patient_id, &rotation.collections)
-            .await
+/// Puts the new root key to all devices that stay, and all collections under it (DEV-13).
+async fn rotate(
+    tx: &mut Tx<'_>,
+    row: &mut PatientRow,
+    rotation: &Rotation,
+    list: &DeviceList,
+    before: &DeviceList,
+) -> Result<(), Refusal> {
+    let stay = list
+        .devices
+        .iter()
+        .filter(|device| before.device(device.id()).is_some());
+    let stay: Vec<_> = stay.map(ListedDevice::id).collect();
+    ensure(
+        stay.len() == rotation.root_keys.len(),
+        Problem::Malformed,
+        "not one root key for each device",
+    )?;
+    kept::keep_epoch(tx, list.patient_id, row, &stay).await?;
+    for (id, sealed) in stay.into_iter().zip(&rotation.root_keys) {
+        take_root_key(tx, id, Some(sealed.into())).await?;
     }
+    rewrap_collections(tx, list.patient_id, &rotation.collections).await
+}
 
-    async fn take_root_key(&mut self, device: DeviceId, key: Option<pb::Sealed>) -> Result<(), Refusal> {
-        let at = tables::device(device);
-        let mut row = self.read_existing(&at).await?;
-        if let Some(device) = &mut row.device {
-            device.root_key = key;
-        }
-        self.put(&at, &row);
-        Ok(())
+async fn take_root_key(tx: &mut Tx<'_>, device: DeviceId, key: Option<pb::Sealed>) -> Result<(), Refusal> {
+    let at = tables::device(device);
+    let mut row = tx.read_existing(&at).await?;
+    if let Some(device) = &mut row.device {
+        device.root_key = key;
     }
+    tx.put(&at, &row);
+    Ok(())
+}
 
-    async fn rewrap_collections(
-        &mut self,
-        patient: PatientId,
-        collections: &[CollectionEpochs],
-    ) -> Result<(), Refusal> {
-        // Whoever makes a collection counts it, so that a new one makes this commit fail.
-        self.read(&tables::count(*patient.as_bytes(), Counted::Collections))
-            .await?;
-        let stored = tables::collections(patient)
-            .scan(&*self.shared.ledger, MAX_COLLECTIONS)
-            .await?;
-        let mismatch = |holds| ensure(holds, Problem::EpochMismatch, "not the collections of the vault");
-        let ids = collections
-            .iter()
-            .map(|new| new.collection_id.as_bytes().as_slice());
-        mismatch(stored.iter().map(|(id, _)| id.as_slice()).eq(ids))?;
-        for new in collections {
-            let key = tables::collection(patient, new.collection_id);
-            let old = self.read_existing(&key).await?;
-            mismatch(new.key_wraps.len() == old.key_wraps.len() + 1)?;
-            // The key of an epoch that is closed is gone.
-            let mut kept = old.key_wraps.iter().zip(&new.key_wraps);
-            mismatch(kept.all(|(old, new)| old.is_empty() == new.is_none()))?;
-            let pb::CollectionEpochs {
-                sealed_name,
-                key_wraps,
-                ..
-            } = new.write();
-            let row = CollectionRow {
-                sealed_name,
-                key_wraps,
-            };
-            self.put(&key, &row);
-            self.act_of_epoch(patient, new.collection_id, &row).await?;
-        }
-        Ok(())
+async fn rewrap_collections(
+    tx: &mut Tx<'_>,
+    patient: PatientId,
+    collections: &[CollectionEpochs],
+) -> Result<(), Refusal> {
+    // Whoever makes a collection counts it, so that a new one makes this commit fail.
+    tx.read(&tables::count(*patient.as_bytes(), Counted::Collections))
+        .await?;
+    let stored = tables::collections(patient)
+        .scan(&*tx.shared.ledger, MAX_COLLECTIONS)
+        .await?;
+    let mismatch = |holds| ensure(holds, Problem::EpochMismatch, "not the collections of the vault");
+    let ids = collections
+        .iter()
+        .map(|new| new.collection_id.as_bytes().as_slice());
+    mismatch(stored.iter().map(|(id, _)| id.as_slice()).eq(ids))?;
+    for new in collections {
+        let key = tables::collection(patient, new.collection_id);
+        let old = tx.read_existing(&key).await?;
+        mismatch(new.key_wraps.len() == old.key_wraps.len() + 1)?;
+        // The key of an epoch that is closed is gone.
+        let mut kept = old.key_wraps.iter().zip(&new.key_wraps);
+        mismatch(kept.all(|(old, new)| old.is_empty() == new.is_none()))?;
+        let pb::CollectionEpochs {
+            sealed_name,
+            key_wraps,
+            ..
+        } = new.write();
+        let row = CollectionRow {
+            sealed_name,
+            key_wraps,
+        };
+        tx.put(&key, &row);
+        collections::act_of_epoch(tx, patient, new.collection_id, &row).await?;
     }
+    Ok(())
 }
 
 /// Who uses up what has an end: the more it serves to come back, the longer it goes on.
@@ -418,20 +376,18 @@ impl Room {
     }
 }
 
-impl Tx<'_> {
-    /// For whom a list uses up what has an end (DEV-17).
-    async fn room(&mut self, list: &DeviceList, before: &DeviceList) -> Result<Room, Refusal> {
-        let member = before
-            .device(list.signer)
-            .is_some_and(ListedDevice::is_for_recovery);
-        Ok(if member && self.is_settled(list.signer).await? {
-            Room::Settled
-        } else if list.may_be_one_of_the_last(before) {
-            Room::Reserved
-        } else {
-            Room::Ordinary
-        })
-    }
+/// For whom a list uses up what has an end (DEV-17).
+async fn room(tx: &mut Tx<'_>, list: &DeviceList, before: &DeviceList) -> Result<Room, Refusal> {
+    let member = before
+        .device(list.signer)
+        .is_some_and(ListedDevice::is_for_recovery);
+    Ok(if member && leaving::is_settled(tx, list.signer).await? {
+        Room::Settled
+    } else if list.may_be_one_of_the_last(before) {
+        Room::Reserved
+    } else {
+        Room::Ordinary
+    })
 }
 
 /// Notes which root epochs a rotation passes over: there are so many before it.
@@ -452,7 +408,10 @@ fn pass_over(row: &mut PatientRow, rotation: &Rotation, list: &DeviceList) -> Re
 }
 
 /// The newest list, as it was verified before it was stored.
-pub(super) fn newest(row: &PatientRow, patient: PatientId) -> Result<Verified<DeviceList>, Refusal> {
+pub(in crate::vault) fn newest(
+    row: &PatientRow,
+    patient: PatientId,
+) -> Result<Verified<DeviceList>, Refusal> {
     let list = Signed::<DeviceList>::try_from(row.list.clone());
     let signer = DeviceChain::try_from(row.signer.clone());
     list.and_then(|list| verify_newest(list, signer?, patient))

@@ -3,9 +3,10 @@
 //!
 //! All of one vault stand in one row, which guards whatever is decided about them.
 
-mod guardianship;
-mod help;
-mod opening;
+pub(crate) mod guardianship;
+pub(crate) mod help;
+pub(in crate::vault) mod opened;
+pub(crate) mod opening;
 
 use bytes::Bytes;
 use protocol_spec::{
@@ -19,11 +20,13 @@ use protocol_spec::{
     submitted::{self, Halves},
 };
 
-use super::{
-    Caller, Refusal, Vault,
+use crate::vault::{
+    caller::Caller,
+    collections, inbox, permissions,
     proven::{Admitted, OwnDevice, Proven},
-    received::{Arrival, Asking},
-    refusal::ensure,
+    received::{self, Arrival, Asking},
+    refusal::{Refusal, ensure},
+    shared::Shared,
     submission::Submission,
     tables::{self, EmergencyEntryRow, EmergencyRow, PermissionRow},
     tx::{Operation, Tx},
@@ -31,67 +34,60 @@ use super::{
 
 use pb::event;
 
-pub(super) use self::{
-    guardianship::AcceptGuardianship,
-    help::{Object, StartHelp},
-};
+/// What the caller has prepared, the card first, and who has begun to help.
+///
+/// # Errors
+/// `not-permitted` unless a patient asks; those of the store.
+pub(crate) async fn emergency(shared: &Shared, caller: &Caller) -> Result<pb::EmergencyList, Refusal> {
+    let row = tables::emergency(caller.patient()?);
+    let row = row.get(&*shared.ledger).await?.unwrap_or_default();
+    let entry = |entry: EmergencyEntryRow| pb::EmergencyEntry {
+        permission_id: entry.permission,
+        recipient_key: entry.recipient_key,
+        help: entry.help,
+        objected: entry.objected,
+        accepted: entry.accepted,
+        refused: entry.refused,
+    };
+    Ok(pb::EmergencyList {
+        entries: row.entries.into_iter().map(entry).collect(),
+    })
+}
 
-impl Vault {
-    /// What the caller has prepared, the card first, and who has begun to help.
-    ///
-    /// # Errors
-    /// `not-permitted` unless a patient asks; those of the store.
-    pub async fn emergency(&self, caller: &Caller) -> Result<pb::EmergencyList, Refusal> {
-        let row = tables::emergency(caller.patient()?);
-        let row = row.get(&*self.shared.ledger).await?.unwrap_or_default();
-        let entry = |entry: EmergencyEntryRow| pb::EmergencyEntry {
-            permission_id: entry.permission,
-            recipient_key: entry.recipient_key,
-            help: entry.help,
-            objected: entry.objected,
-            accepted: entry.accepted,
-            refused: entry.refused,
-        };
-        Ok(pb::EmergencyList {
-            entries: row.entries.into_iter().map(entry).collect(),
-        })
-    }
-
-    /// What another may know of a patient's emergency permissions: a guardian her own half, an institution the helps
-    /// that name it. Nothing, where there is nothing for the caller.
-    ///
-    /// # Errors
-    /// Those of the store.
-    pub async fn emergency_info(
-        &self,
-        caller: &Caller,
-        patient: PatientId,
-    ) -> Result<pb::EmergencyInfo, Refusal> {
-        let ledger = &*self.shared.ledger;
-        let row = tables::emergency(patient).get(ledger).await?.unwrap_or_default();
-        let mut info = pb::EmergencyInfo::default();
-        if let Ok(institution) = caller.institution() {
-            let mut named = row.entries;
-            named.retain(|entry| entry.helps(institution.id()));
-            // One that was objected to is shown where there is no other, so that the institution learns of it.
-            if named.iter().any(|entry| !entry.objected) {
-                named.retain(|entry| !entry.objected);
-            }
-            info.helps = named.into_iter().filter_map(|entry| entry.help).collect();
-        } else if let Ok(guardian) = caller.patient()
-            && let Some(entry) = row
-                .entries
-                .into_iter()
-                .find(|entry| entry.is_guarded_by(guardian) && !entry.refused)
-        {
-            let id: PermissionId = entry.permission.as_ref().try_into().map_err(Refusal::damaged)?;
-            let permission = tables::permission(patient, id).get(ledger).await?;
-            info.permission = permission.and_then(|row| row.permission);
-            info.guardian_half = entry.guardian_half;
-            info.guardian_root_epoch = entry.guardian_root_epoch;
+/// What another may know of a patient's emergency permissions: a guardian her own half, an institution the helps
+/// that name it. Nothing, where there is nothing for the caller.
+///
+/// # Errors
+/// Those of the store.
+pub(crate) async fn emergency_info(
+    shared: &Shared,
+    caller: &Caller,
+    patient: PatientId,
+) -> Result<pb::EmergencyInfo, Refusal> {
+    let ledger = &*shared.ledger;
+    let row = tables::emergency(patient).get(ledger).await?.unwrap_or_default();
+    let mut info = pb::EmergencyInfo::default();
+    if let Ok(institution) = caller.institution() {
+        let mut named = row.entries;
+        named.retain(|entry| entry.helps(institution.id()));
+        // One that was objected to is shown where there is no other, so that the institution learns of it.
+        if named.iter().any(|entry| !entry.objected) {
+            named.retain(|entry| !entry.objected);
         }
-        Ok(info)
+        info.helps = named.into_iter().filter_map(|entry| entry.help).collect();
+    } else if let Ok(guardian) = caller.patient()
+        && let Some(entry) = row
+            .entries
+            .into_iter()
+            .find(|entry| entry.is_guarded_by(guardian) && !entry.refused)
+    {
+        let id: PermissionId = entry.permission.as_ref().try_into().map_err(Refusal::damaged)?;
+        let permission = tables::permission(patient, id).get(ledger).await?;
+        info.permission = permission.and_then(|row| row.permission);
+        info.guardian_half = entry.guardian_half;
+        info.guardian_root_epoch = entry.guardian_root_epoch;
     }
+    Ok(info)
 }
 
 /// What a new emergency permission comes with; of one in the place of another, only what it says itself.
@@ -147,49 +143,47 @@ impl EmergencyRow {
     }
 }
 
-impl Tx<'_> {
-    /// Announces something to the patient's devices and to her guardians.
-    async fn announce(
-        &mut self,
-        patient: PatientId,
-        row: &EmergencyRow,
-        what: event::What,
-    ) -> Result<(), Refusal> {
-        self.notify(*patient.as_bytes(), what.clone()).await?;
-        for guardian in row.entries.iter().filter_map(EmergencyEntryRow::told) {
-            self.notify(guardian, what.clone()).await?;
-        }
-        Ok(())
+/// Announces something to the patient's devices and to her guardians.
+async fn announce(
+    tx: &mut Tx<'_>,
+    patient: PatientId,
+    row: &EmergencyRow,
+    what: event::What,
+) -> Result<(), Refusal> {
+    inbox::notify(tx, *patient.as_bytes(), what.clone()).await?;
+    for guardian in row.entries.iter().filter_map(EmergencyEntryRow::told) {
+        inbox::notify(tx, guardian, what.clone()).await?;
     }
+    Ok(())
+}
 
-    /// Forgets the server's half of a permission that was revoked, and tells its guardian.
-    pub(super) async fn end_emergency(
-        &mut self,
-        patient: PatientId,
-        permission: PermissionId,
-        revocation: pb::PatientStatement,
-    ) -> Result<(), Refusal> {
-        let key = tables::emergency(patient);
-        let mut row = self.read(&key).await?.unwrap_or_default();
-        let ended = |entry: &EmergencyEntryRow| entry.permission == permission.as_bytes()[..];
-        let entry = row.entries.iter().find(|entry| ended(entry)).cloned();
-        row.entries.retain(|entry| !ended(entry));
-        self.put(&key, &row);
-        let Some(entry) = entry else { return Ok(()) };
-        if let Some(guardian) = entry.told() {
-            self.notify(guardian, event::What::Revoked(revocation)).await?;
-        } else if let Some(guardian) = entry.guardian().filter(|_| !entry.refused) {
-            self.withdraw_guardianship(patient, guardian, entry.event).await?;
-        }
-        Ok(())
+/// Forgets the server's half of a permission that was revoked, and tells its guardian.
+pub(in crate::vault) async fn end_emergency(
+    tx: &mut Tx<'_>,
+    patient: PatientId,
+    permission: PermissionId,
+    revocation: pb::PatientStatement,
+) -> Result<(), Refusal> {
+    let key = tables::emergency(patient);
+    let mut row = tx.read(&key).await?.unwrap_or_default();
+    let ended = |entry: &EmergencyEntryRow| entry.permission == permission.as_bytes()[..];
+    let entry = row.entries.iter().find(|entry| ended(entry)).cloned();
+    row.entries.retain(|entry| !ended(entry));
+    tx.put(&key, &row);
+    let Some(entry) = entry else { return Ok(()) };
+    if let Some(guardian) = entry.told() {
+        inbox::notify(tx, guardian, event::What::Revoked(revocation)).await?;
+    } else if let Some(guardian) = entry.guardian().filter(|_| !entry.refused) {
+        guardianship::withdraw_guardianship(tx, patient, guardian, entry.event).await?;
     }
+    Ok(())
 }
 
 /// The one that is carried, and the one that is to take its place (EMG-14).
 const MAX_CARDS: usize = 2;
 
 /// A patient's device makes a card or names a guardian, or wraps anew what there is (EMG-4, EMG-5).
-pub(super) struct PutEmergency {
+pub(crate) struct PutEmergency {
     permission: Admitted<VerifiedPermission>,
     entry: EmergencyEntryRow,
 }
@@ -215,11 +209,11 @@ impl Operation for PutEmergency {
         let patient = permission.patient_id;
         let selector = permission.collection.as_ref();
         let selector = selector.ok_or_else(|| Refusal::absent("it names no collection"))?;
-        tx.check_current(patient, selector.collection).await?;
+        collections::check_current_epoch(tx, patient, selector.collection).await?;
         let key = tables::emergency(patient);
         let mut row = tx.read(&key).await?.unwrap_or_default();
         if let Some(replaces) = &permission.replaces {
-            let old = tx.end_replaced(permission, replaces).await?;
+            let old = permissions::end_replaced(tx, permission, replaces).await?;
             let same = old.emergency == permission.emergency
                 && old.recipient_key_hash == permission.recipient_key_hash;
             ensure(
@@ -258,7 +252,7 @@ impl Operation for PutEmergency {
             row.entries.sort_by(|a, b| a.guardian.cmp(&b.guardian));
         }
         tx.put(&key, &row);
-        tx.take_in(permission, PermissionRow::default()).await
+        permissions::take_in(tx, permission, PermissionRow::default()).await
     }
 }
 
@@ -273,16 +267,19 @@ impl PutEmergency {
         let known = tx.read(&tables::patient(guardian_id)).await?.is_some();
         ensure(known, Problem::NotPermitted, "the guardian is no patient here")?;
         let (patient, guardian) = (permission.patient_id, *guardian_id.as_bytes());
-        tx.admit(Arrival {
-            receiver: guardian,
-            sender: *patient.as_bytes(),
-            what: Asking::Guardianship,
-            id: patient.as_bytes(),
-            expires: permission.not_after,
-        })
+        received::admit(
+            tx,
+            Arrival {
+                receiver: guardian,
+                sender: *patient.as_bytes(),
+                what: Asking::Guardianship,
+                id: patient.as_bytes(),
+                expires: permission.not_after,
+            },
+        )
         .await?;
-        tx.has_met(*patient.as_bytes(), guardian).await?;
+        received::has_met(tx, *patient.as_bytes(), guardian).await?;
         let event = event::What::GuardianNamed(permission.to_message());
-        tx.notify(guardian, event).await
+        inbox::notify(tx, guardian, event).await
     }
 }

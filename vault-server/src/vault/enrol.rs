@@ -4,7 +4,7 @@
 use std::sync::Arc;
 
 use protocol_spec::{
-    bodies::{Accreditation, InstitutionKeys},
+    bodies::InstitutionKeys,
     defence::Defence,
     devices::{verify_first, verify_vault_key},
     directory::Institution,
@@ -17,223 +17,198 @@ use protocol_spec::{
     submitted::{self, Submitted},
 };
 
-use super::{
-    Caller, Intent, Refusal, Shared, Vault,
-    devices::check_keys,
+use crate::vault::{
+    admission,
+    caller::{Caller, Intent},
+    devices::{self, check_keys},
     enrolment::{Credential, Enrolment},
-    refusal::ensure,
-    standing::check_entry,
+    entries, received,
+    refusal::{Refusal, ensure},
+    shared::Shared,
     submission::Turn,
     tables::{self, PatientRow, Row, RowKey, TerminalRow},
     tx::{Operation, Tx},
 };
 
-impl Vault {
-    /// The enrolled caller with this key id (`dev_…` or `inst_…`).
-    ///
-    /// # Errors
-    /// Those of the store.
-    pub async fn find_key(&self, key_id: &str) -> Result<Option<Caller>, Refusal> {
-        if let Ok(id) = key_id.parse::<DeviceId>() {
-            return self.find_device(id).await;
-        }
-        if let Ok(id) = key_id.parse::<InstitutionId>() {
-            let verify = |row| {
-                let institution = self.shared.stored_institution(row)?;
-                Ok(Some(Caller::Institution(Arc::new(institution))))
-            };
-            return self.known(tables::institution(id), *id.as_bytes(), verify).await;
-        }
-        if let Ok(id) = key_id.parse::<TerminalId>() {
-            return self.find_terminal(id).await;
-        }
-        Ok(None)
+/// The enrolled caller with this key id (`dev_…` or `inst_…`).
+///
+/// # Errors
+/// Those of the store.
+pub(crate) async fn find_key(shared: &Shared, key_id: &str) -> Result<Option<Caller>, Refusal> {
+    if let Ok(id) = key_id.parse::<DeviceId>() {
+        return find_device(shared, id).await;
     }
-
-    /// The patient whose newest list has this device (DEV-6).
-    async fn find_device(&self, id: DeviceId) -> Result<Option<Caller>, Refusal> {
-        let Some(row) = tables::device(id).get(&*self.shared.ledger).await? else {
-            return Ok(None);
-        };
-        let patient = PatientId::try_from(row.patient.as_ref()).map_err(Refusal::damaged)?;
-        let verify = |newest: PatientRow| {
-            if !Defence::ListedDevices.holds(newest.has(id)) {
-                return Ok(None);
-            }
-            let chain = row.device.and_then(|device| device.chain);
-            let device = DeviceChain::try_from(chain).and_then(|chain| chain.verify(patient));
-            let device = device.map_err(Refusal::damaged)?;
-            ensure(
-                device.id() == id,
-                Problem::Internal,
-                "a device's row has another's key",
-            )?;
-            Ok(Some(Caller::Patient {
-                id: patient,
-                device: id,
-                key: *device.key(),
-            }))
-        };
-        self.known(tables::patient(patient), *id.as_bytes(), verify).await
-    }
-
-    /// A terminal speaks for its institution as that is enrolled now.
-    async fn find_terminal(&self, id: TerminalId) -> Result<Option<Caller>, Refusal> {
-        let place = tables::terminal_place(id).get(&*self.shared.ledger).await?;
-        let Some(place) = place else { return Ok(None) };
-        let of = InstitutionId::try_from(place.institution.as_ref()).map_err(Refusal::damaged)?;
+    if let Ok(id) = key_id.parse::<InstitutionId>() {
         let verify = |row| {
-            let institution = self.shared.stored_institution(row)?;
+            let institution = entries::stored_institution(shared, row)?;
             Ok(Some(Caller::Institution(Arc::new(institution))))
         };
-        let found = self
-            .known(tables::institution(of), *of.as_bytes(), verify)
-            .await?;
-        let Some(Caller::Institution(institution)) = found else {
-            return Err(Refusal::damaged("a terminal's institution is not there"));
-        };
-        let verify = |row: TerminalRow| {
-            let certificate = row.terminal.unwrap_or_default().certificate;
-            let certificate = Signed::try_from(certificate)
-                .and_then(|certificate| institution.verify_terminal(certificate))
-                .map_err(Refusal::damaged)?;
-            Ok(Some(Caller::Terminal {
-                institution: institution.clone(),
-                certificate: Arc::new(certificate),
-            }))
-        };
-        let found = self
-            .known(tables::terminal(of, id), *id.as_bytes(), verify)
-            .await?;
-        Ok(found.map(|caller| match caller {
-            Caller::Terminal { certificate, .. } => Caller::Terminal {
-                institution,
-                certificate,
-            },
-            caller => caller,
-        }))
+        return known(shared, tables::institution(id), *id.as_bytes(), verify).await;
     }
+    if let Ok(id) = key_id.parse::<TerminalId>() {
+        return find_terminal(shared, id).await;
+    }
+    Ok(None)
+}
 
-    async fn known<R: Row>(
-        &self,
-        row: RowKey<R>,
-        id: [u8; 32],
-        verify: impl FnOnce(R) -> Result<Option<Caller>, Refusal>,
-    ) -> Result<Option<Caller>, Refusal> {
-        let Shared { ledger, known, .. } = &*self.shared;
-        let (Some(row), Some(version)) = row.read(&**ledger).await? else {
+/// The patient whose newest list has this device (DEV-6).
+async fn find_device(shared: &Shared, id: DeviceId) -> Result<Option<Caller>, Refusal> {
+    let Some(row) = tables::device(id).get(&*shared.ledger).await? else {
+        return Ok(None);
+    };
+    let patient = PatientId::try_from(row.patient.as_ref()).map_err(Refusal::damaged)?;
+    let verify = |newest: PatientRow| {
+        if !Defence::ListedDevices.holds(newest.has(id)) {
             return Ok(None);
-        };
-        known.get(id, version, || verify(row))
-    }
-
-    /// Checks a patient's enrolment (DEV-2) and gives the caller it makes. Verify the request's signature with
-    /// the caller's key, then call [`Vault::enrol`].
-    ///
-    /// # Errors
-    /// `malformed`, `degenerate-key`, or `not-permitted` when something does not verify.
-    pub fn enrolling_patient(&self, message: pb::EnrolPatient) -> Result<Caller, Refusal> {
-        let submitted::EnrolPatient {
-            list,
-            device: joining,
-            vault_key,
-            invitation,
-            work,
-        } = Submitted::read(message)?;
-        let patient = list.claimed().patient_id;
-        let device = joining.chain.clone().verify(patient)?;
-        let list = verify_first(list, device.chain().identity_key())?;
-        let listed = list
-            .device(device.id())
-            .ok_or_else(|| Refusal::absent("another device"))?;
-        check_keys(&joining, &device, listed)?;
-        ensure(
-            device.issuer().is_none(),
-            Problem::NotPermitted,
-            "the first device is certified by another",
-        )?;
-        let vault_key = verify_vault_key(vault_key, &list, device.id())?;
-        let credential = Credential { invitation, work };
-        Ok(Caller::Enrolling(Arc::new(Enrolment {
-            device,
-            list,
-            joining,
-            vault_key,
-            credential,
-        })))
-    }
-
-    /// Checks an institution's enrolment (KEY-7, KEY-8), as [`Vault::enrolling_patient`].
-    ///
-    /// # Errors
-    /// `malformed`, `degenerate-key`, or `not-accredited`.
-    pub fn enrolling_institution(&self, message: pb::EnrolInstitution) -> Result<Caller, Refusal> {
-        let submitted::EnrolInstitution {
-            keys,
-            accreditation,
-            secret,
-        } = Submitted::read(message)?;
-        let institution = self.shared.accredited(keys, accreditation, &secret)?;
-        let first = institution.sequence() == 0;
-        ensure(
-            first,
-            Problem::ChainConflict,
-            "an institution enrols with its first entry",
-        )?;
-        Ok(Caller::Institution(Arc::new(institution)))
-    }
-
-    /// Enrols a caller that one of the two functions above has made and whose signature is verified.
-    ///
-    /// # Errors
-    /// `already-exists` when it is enrolled with other keys.
-    pub async fn enrol(&self, caller: &Caller, intent: &Intent) -> Result<pb::Accepted, Refusal> {
-        let turn = Turn {
-            shared: &self.shared,
-            caller,
-            intent,
-        };
-        match caller {
-            Caller::Enrolling(enrolment) => turn.commit(&EnrolPatient(enrolment)).await?,
-            Caller::Institution(institution) => {
-                turn.commit(&EnrolInstitution { institution }).await?;
-                self.shared.log.placed(&Entry::keys(institution)).await?;
-            }
-            Caller::Patient { .. } | Caller::Delegate(_) | Caller::NewDevice { .. } => {
-                return Err(Refusal::absent("its enrolment was not checked"));
-            }
-            Caller::Terminal { .. } => return Err(Refusal::absent("terminals do not enrol")),
         }
-        Ok(pb::Accepted {})
-    }
+        let chain = row.device.and_then(|device| device.chain);
+        let device = DeviceChain::try_from(chain).and_then(|chain| chain.verify(patient));
+        let device = device.map_err(Refusal::damaged)?;
+        ensure(
+            device.id() == id,
+            Problem::Internal,
+            "a device's row has another's key",
+        )?;
+        Ok(Some(Caller::Patient {
+            id: patient,
+            device: id,
+            key: *device.key(),
+        }))
+    };
+    known(shared, tables::patient(patient), *id.as_bytes(), verify).await
 }
 
-impl Shared {
-    /// An entry with its accreditation, whose secret was opened (KEY-7, KEY-8).
-    pub(super) fn accredited(
-        &self,
-        keys: Signed<InstitutionKeys>,
-        accreditation: Signed<Accreditation>,
-        secret: &[u8],
-    ) -> Result<Institution, Refusal> {
-        Institution::verify(keys, accreditation, &self.registrar, self.operator.id())
-            .and_then(|institution| institution.check_secret(secret).map(|()| institution))
-            .map_err(|error| Refusal::new(Problem::NotAccredited, error))
-    }
-
-    /// Reads an entry of the directory.
-    pub(super) fn stored_institution(&self, entry: pb::DirectoryEntry) -> Result<Institution, Refusal> {
-        Institution::from_entry(entry, &self.registrar, self.operator.id()).map_err(Refusal::damaged)
-    }
+/// A terminal speaks for its institution as that is enrolled now.
+async fn find_terminal(shared: &Shared, id: TerminalId) -> Result<Option<Caller>, Refusal> {
+    let place = tables::terminal_place(id).get(&*shared.ledger).await?;
+    let Some(place) = place else { return Ok(None) };
+    let of = InstitutionId::try_from(place.institution.as_ref()).map_err(Refusal::damaged)?;
+    let verify = |row| {
+        let institution = entries::stored_institution(shared, row)?;
+        Ok(Some(Caller::Institution(Arc::new(institution))))
+    };
+    let found = known(shared, tables::institution(of), *of.as_bytes(), verify).await?;
+    let Some(Caller::Institution(institution)) = found else {
+        return Err(Refusal::damaged("a terminal's institution is not there"));
+    };
+    let verify = |row: TerminalRow| {
+        let certificate = row.terminal.unwrap_or_default().certificate;
+        let certificate = Signed::try_from(certificate)
+            .and_then(|certificate| institution.verify_terminal(certificate))
+            .map_err(Refusal::damaged)?;
+        Ok(Some(Caller::Terminal {
+            institution: institution.clone(),
+            certificate: Arc::new(certificate),
+        }))
+    };
+    let found = known(shared, tables::terminal(of, id), *id.as_bytes(), verify).await?;
+    Ok(found.map(|caller| match caller {
+        Caller::Terminal { certificate, .. } => Caller::Terminal {
+            institution,
+            certificate,
+        },
+        caller => caller,
+    }))
 }
 
-impl Tx<'_> {
-    /// An institution that must be enrolled and go on.
-    pub(super) async fn institution(&mut self, id: InstitutionId) -> Result<Institution, Refusal> {
-        let entry = self.read_existing(&tables::institution(id)).await?;
-        check_entry(Some(&entry))?;
-        self.shared.stored_institution(entry)
+async fn known<R: Row>(
+    shared: &Shared,
+    row: RowKey<R>,
+    id: [u8; 32],
+    verify: impl FnOnce(R) -> Result<Option<Caller>, Refusal>,
+) -> Result<Option<Caller>, Refusal> {
+    let Shared { ledger, known, .. } = shared;
+    let (Some(row), Some(version)) = row.read(&**ledger).await? else {
+        return Ok(None);
+    };
+    known.get(id, version, || verify(row))
+}
+
+/// Checks a patient's enrolment (DEV-2) and gives the caller it makes. Verify the request's signature with
+/// the caller's key, then call [`Vault::enrol`].
+///
+/// # Errors
+/// `malformed`, `degenerate-key`, or `not-permitted` when something does not verify.
+pub(crate) fn enrolling_patient(message: pb::EnrolPatient) -> Result<Caller, Refusal> {
+    let submitted::EnrolPatient {
+        list,
+        device: joining,
+        vault_key,
+        invitation,
+        work,
+    } = Submitted::read(message)?;
+    let patient = list.claimed().patient_id;
+    let device = joining.chain.clone().verify(patient)?;
+    let list = verify_first(list, device.chain().identity_key())?;
+    let listed = list
+        .device(device.id())
+        .ok_or_else(|| Refusal::absent("another device"))?;
+    check_keys(&joining, &device, listed)?;
+    ensure(
+        device.issuer().is_none(),
+        Problem::NotPermitted,
+        "the first device is certified by another",
+    )?;
+    let vault_key = verify_vault_key(vault_key, &list, device.id())?;
+    let credential = Credential { invitation, work };
+    Ok(Caller::Enrolling(Arc::new(Enrolment {
+        device,
+        list,
+        joining,
+        vault_key,
+        credential,
+    })))
+}
+
+/// Checks an institution's enrolment (KEY-7, KEY-8), as [`Vault::enrolling_patient`].
+///
+/// # Errors
+/// `malformed`, `degenerate-key`, or `not-accredited`.
+pub(crate) fn enrolling_institution(
+    shared: &Shared,
+    message: pb::EnrolInstitution,
+) -> Result<Caller, Refusal> {
+    let submitted::EnrolInstitution {
+        keys,
+        accreditation,
+        secret,
+    } = Submitted::read(message)?;
+    let institution = entries::accredited(shared, keys, accreditation, &secret)?;
+    let first = institution.sequence() == 0;
+    ensure(
+        first,
+        Problem::ChainConflict,
+        "an institution enrols with its first entry",
+    )?;
+    Ok(Caller::Institution(Arc::new(institution)))
+}
+
+/// Enrols a caller that one of the two functions above has made and whose signature is verified.
+///
+/// # Errors
+/// `already-exists` when it is enrolled with other keys.
+pub(crate) async fn enrol(
+    shared: &Shared,
+    caller: &Caller,
+    intent: &Intent,
+) -> Result<pb::Accepted, Refusal> {
+    let turn = Turn {
+        shared: &shared,
+        caller,
+        intent,
+    };
+    match caller {
+        Caller::Enrolling(enrolment) => turn.commit(&EnrolPatient(enrolment)).await?,
+        Caller::Institution(institution) => {
+            turn.commit(&EnrolInstitution { institution }).await?;
+            shared.log.placed(&Entry::keys(institution)).await?;
+        }
+        Caller::Patient { .. } | Caller::Delegate(_) | Caller::NewDevice { .. } => {
+            return Err(Refusal::absent("its enrolment was not checked"));
+        }
+        Caller::Terminal { .. } => return Err(Refusal::absent("terminals do not enrol")),
     }
+    Ok(pb::Accepted {})
 }
 
 struct EnrolPatient<'a>(&'a Enrolment);
@@ -256,17 +231,17 @@ impl Operation for EnrolPatient<'_> {
             ensure(same, Problem::AlreadyExists, "enrolled with another device")?;
             return Ok(());
         }
-        let invited_by = tx.admit_patient(list.patient_id, credential).await?;
+        let invited_by = admission::admit_patient(tx, list.patient_id, credential).await?;
         if let Some(institution) = invited_by {
-            tx.has_met(*list.patient_id.as_bytes(), institution).await?;
+            received::has_met(tx, *list.patient_id.as_bytes(), institution).await?;
         }
-        tx.join(device, joining).await?;
+        devices::join(tx, device, joining).await?;
         let row = PatientRow {
             vault_key: Some(vault_key.to_message()),
             root_since: tx.now,
             ..PatientRow::default()
         };
-        tx.put_list(&key, row, list, device.chain()).await?;
+        devices::put_list(tx, &key, row, list, device.chain()).await?;
         Ok(())
     }
 }
@@ -287,7 +262,7 @@ impl Operation for EnrolInstitution<'_> {
             ensure(same, Problem::AlreadyExists, "enrolled with another entry")?;
             return Ok(());
         }
-        tx.put_entry(institution).await?;
+        entries::put_entry(tx, institution).await?;
         Ok(())
     }
 }

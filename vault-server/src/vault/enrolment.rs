@@ -12,16 +12,16 @@ use protocol_spec::{
 #[derive(Clone, Debug)]
 pub struct Enrolment {
     /// Her first device.
-    pub(super) device: Device,
-    pub(super) list: Verified<DeviceList>,
-    pub(super) joining: NewDevice,
-    pub(super) vault_key: PatientVerified<VaultKeyStatement>,
-    pub(super) credential: Credential,
+    pub(in crate::vault) device: Device,
+    pub(in crate::vault) list: Verified<DeviceList>,
+    pub(in crate::vault) joining: NewDevice,
+    pub(in crate::vault) vault_key: PatientVerified<VaultKeyStatement>,
+    pub(in crate::vault) credential: Credential,
 }
 
 /// What a patient brings to be enrolled by.
 #[derive(Clone, Debug)]
-pub(super) struct Credential {
-    pub(super) invitation: Option<Signed<Invitation>>,
-    pub(super) work: Option<EnrolmentWork>,
+pub(in crate::vault) struct Credential {
+    pub(in crate::vault) invitation: Option<Signed<Invitation>>,
+    pub(in crate::vault) work: Option<EnrolmentWork>,
 }

@@ -7,77 +7,78 @@ use protocol_spec::{
     submitted,
 };
 
-use super::{
-    Caller, Refusal, Vault,
-    delegations::entry,
+use crate::vault::{
+    account,
+    caller::Caller,
+    delegation_rows::{self, entry},
+    inbox,
     proven::{OwnDevice, Proven},
-    received::Asking,
-    refusal::ensure,
+    received::{self, Asking},
+    refusal::{Refusal, ensure},
+    shared::Shared,
     submission::Submission,
     tables::{self, HeldRow, RowKey},
     tx::{Operation, Tx},
 };
 
-impl Vault {
-    /// What the caller has accepted, in the order of ids, after this one.
-    ///
-    /// # Errors
-    /// `not-permitted` unless a patient asks; those of the store.
-    pub async fn held_delegations(
-        &self,
-        caller: &Caller,
-        after: Option<DelegationId>,
-        limit: usize,
-    ) -> Result<pb::DelegationPage, Refusal> {
-        let first = tables::held_delegations(caller.patient()?);
-        self.delegations_from(first, after, limit).await
-    }
+/// What the caller has accepted, in the order of ids, after this one.
+///
+/// # Errors
+/// `not-permitted` unless a patient asks; those of the store.
+pub(crate) async fn held_delegations(
+    shared: &Shared,
+    caller: &Caller,
+    after: Option<DelegationId>,
+    limit: usize,
+) -> Result<pb::DelegationPage, Refusal> {
+    let first = tables::held_delegations(caller.patient()?);
+    delegations_from(shared, first, after, limit).await
+}
 
-    /// What the caller was offered and has not answered, in the order of ids, after this one.
-    ///
-    /// # Errors
-    /// `not-permitted` unless a patient asks; those of the store.
-    pub async fn offered_delegations(
-        &self,
-        caller: &Caller,
-        after: Option<DelegationId>,
-        limit: usize,
-    ) -> Result<pb::DelegationPage, Refusal> {
-        let first = tables::offered_delegations(caller.patient()?);
-        self.delegations_from(first, after, limit).await
-    }
+/// What the caller was offered and has not answered, in the order of ids, after this one.
+///
+/// # Errors
+/// `not-permitted` unless a patient asks; those of the store.
+pub(crate) async fn offered_delegations(
+    shared: &Shared,
+    caller: &Caller,
+    after: Option<DelegationId>,
+    limit: usize,
+) -> Result<pb::DelegationPage, Refusal> {
+    let first = tables::offered_delegations(caller.patient()?);
+    delegations_from(shared, first, after, limit).await
+}
 
-    async fn delegations_from(
-        &self,
-        first: RowKey<HeldRow>,
-        after: Option<DelegationId>,
-        limit: usize,
-    ) -> Result<pb::DelegationPage, Refusal> {
-        let first = first.behind(after);
-        let (rows, more) = self.shared.short_page(first, limit.min(OF_PAGE)).await?;
-        let mut page = pb::DelegationPage::default();
-        for HeldRow {
-            owner, delegation, ..
-        } in rows
-        {
-            let owner = PatientId::try_from(owner.as_ref()).map_err(Refusal::damaged)?;
-            let id = DelegationId::try_from(delegation.as_ref()).map_err(Refusal::damaged)?;
-            let row = tables::delegation(owner, id).get(&*self.shared.ledger).await?;
-            let row = row.ok_or_else(|| Refusal::damaged("a delegation has no row"))?;
-            page.delegations.push(pb::DelegationEntry {
-                given: Vec::new(),
-                ..entry(row)
-            });
-            if more {
-                page.next = delegation;
-            }
+async fn delegations_from(
+    shared: &Shared,
+    first: RowKey<HeldRow>,
+    after: Option<DelegationId>,
+    limit: usize,
+) -> Result<pb::DelegationPage, Refusal> {
+    let first = first.behind(after);
+    let (rows, more) = shared.short_page(first, limit.min(OF_PAGE)).await?;
+    let mut page = pb::DelegationPage::default();
+    for HeldRow {
+        owner, delegation, ..
+    } in rows
+    {
+        let owner = PatientId::try_from(owner.as_ref()).map_err(Refusal::damaged)?;
+        let id = DelegationId::try_from(delegation.as_ref()).map_err(Refusal::damaged)?;
+        let row = tables::delegation(owner, id).get(&*shared.ledger).await?;
+        let row = row.ok_or_else(|| Refusal::damaged("a delegation has no row"))?;
+        page.delegations.push(pb::DelegationEntry {
+            given: Vec::new(),
+            ..entry(row)
+        });
+        if more {
+            page.next = delegation;
         }
-        Ok(page)
     }
+    Ok(page)
 }
 
 /// The caller accepts what she was offered: from now on she may act (ACC-10). The same again changes nothing.
-pub(super) struct AcceptDelegation {
+pub(crate) struct AcceptDelegation {
     delegate: PatientId,
     id: DelegationId,
 }
@@ -110,14 +111,15 @@ impl Operation for AcceptDelegation {
         let owner = PatientId::try_from(row.owner.as_ref()).map_err(Refusal::damaged)?;
         let key = tables::delegation(owner, id);
         let mut given = tx.read_existing(&key).await?;
-        let not_after = super::delegations::delegation_of(&given)?.claimed().not_after;
+        let not_after = delegation_rows::delegation_of(&given)?.claimed().not_after;
         let over = tx.has_passed(not_after).await;
         ensure(!over, Problem::DelegationExpired, "the delegation is over")?;
         given.accepted = true;
         tx.put(&key, &given);
         tx.put(&held, &row);
         tx.delete(&offered);
-        tx.settle(
+        received::settle(
+            tx,
             *delegate.as_bytes(),
             *owner.as_bytes(),
             Asking::Delegation,
@@ -125,32 +127,29 @@ impl Operation for AcceptDelegation {
         )
         .await?;
         let (delegate, owner) = (*delegate.as_bytes(), *owner.as_bytes());
-        if tx.has_met(delegate, owner).await? {
-            tx.have_met(delegate, owner).await?;
+        if received::has_met(tx, delegate, owner).await? {
+            account::have_met(tx, delegate, owner).await?;
         }
         Ok(())
     }
 }
 
-impl Tx<'_> {
-    /// Takes an offer away that was not accepted, with its event; whether there was one.
-    pub(super) async fn withdraw_offer(
-        &mut self,
-        owner: PatientId,
-        delegate: PatientId,
-        id: DelegationId,
-    ) -> Result<bool, Refusal> {
-        let key = tables::offered_delegation(delegate, id);
-        let Some(row) = self.read(&key).await? else {
-            return Ok(false);
-        };
-        self.delete(&key);
-        let receiver = *delegate.as_bytes();
-        self.empty_event(receiver, row.event).await?;
-        self.settle(receiver, *owner.as_bytes(), Asking::Delegation, id.as_bytes())
-            .await?;
-        Ok(true)
-    }
+/// Takes an offer away that was not accepted, with its event; whether there was one.
+pub(in crate::vault) async fn withdraw_offer(
+    tx: &mut Tx<'_>,
+    owner: PatientId,
+    delegate: PatientId,
+    id: DelegationId,
+) -> Result<bool, Refusal> {
+    let key = tables::offered_delegation(delegate, id);
+    let Some(row) = tx.read(&key).await? else {
+        return Ok(false);
+    };
+    tx.delete(&key);
+    let receiver = *delegate.as_bytes();
+    inbox::empty_event(tx, receiver, row.event).await?;
+    received::settle(tx, receiver, *owner.as_bytes(), Asking::Delegation, id.as_bytes()).await?;
+    Ok(true)
 }
 
 /// A delegation each is two statements with their chains.

@@ -3,81 +3,89 @@
 
 use protocol_spec::{defence::Defence, problem::Problem};
 
-use super::{
-    Caller, Intent, Refusal, Shared,
+use crate::vault::{
+    caller::{Caller, Intent},
+    listed,
     payer::Payer,
+    refusal::Refusal,
+    run,
+    shared::Shared,
+    standing,
     tables::{self, Expiring, IdempotencyRow, Row},
     tx::{Operation, Tx},
     units::millis,
 };
 
-impl Shared {
-    /// Carries a mutation out, or gives the answer it had (A2).
-    pub(super) async fn mutate<O>(
-        &self,
-        caller: &Caller,
-        intent: &Intent,
-        operation: &O,
-    ) -> Result<O::Answer, Refusal>
-    where
-        O: Operation<Answer: Row>,
-    {
-        self.run(&Repeatable {
+/// Carries a mutation out, or gives the answer it had (A2).
+pub(in crate::vault) async fn mutate<O>(
+    shared: &Shared,
+    caller: &Caller,
+    intent: &Intent,
+    operation: &O,
+) -> Result<O::Answer, Refusal>
+where
+    O: Operation<Answer: Row>,
+{
+    run::run(
+        shared,
+        &Repeatable {
             caller,
             intent,
             operation,
-        })
-        .await
-    }
-
-    /// Whether a mutation of the caller under this key had an answer.
-    pub(super) async fn was_answered(&self, caller: &Caller, key: [u8; 32]) -> Result<bool, Refusal> {
-        let row = tables::idempotency(caller.principal(), key)
-            .get(&*self.ledger)
-            .await?;
-        Ok(row.is_some())
-    }
-
-    /// The answer that this mutation had already, if it had one.
-    pub(super) async fn answered<A: Row>(
-        &self,
-        caller: &Caller,
-        intent: &Intent,
-    ) -> Result<Option<A>, Refusal> {
-        let row = tables::idempotency(caller.principal(), intent.key)
-            .get(&*self.ledger)
-            .await?;
-        replay(row, intent)
-    }
+        },
+    )
+    .await
 }
 
-impl Tx<'_> {
-    /// As [`Shared::answered`], inside the transaction.
-    pub(super) async fn answered<A: Row>(
-        &mut self,
-        caller: &Caller,
-        intent: &Intent,
-    ) -> Result<Option<A>, Refusal> {
-        let row = self
-            .read(&tables::idempotency(caller.principal(), intent.key))
-            .await?;
-        replay(row, intent)
-    }
+/// Whether a mutation of the caller under this key had an answer.
+pub(in crate::vault) async fn was_answered(
+    shared: &Shared,
+    caller: &Caller,
+    key: [u8; 32],
+) -> Result<bool, Refusal> {
+    let row = tables::idempotency(caller.principal(), key)
+        .get(&*shared.ledger)
+        .await?;
+    Ok(row.is_some())
+}
 
-    /// Keeps the answer for repetitions.
-    pub(super) fn remember<A: Row>(&mut self, caller: &Caller, intent: &Intent, answer: &A) {
-        let principal = caller.principal();
-        if let Some(payer) = Payer::of(caller) {
-            self.paid_by(payer);
-        }
-        let row = IdempotencyRow {
-            digest: intent.digest.to_vec().into(),
-            answer: answer.bytes(),
-        };
-        self.put(&tables::idempotency(principal, intent.key), &row);
-        let kept_until = self.now + millis(self.shared.limits.idempotency_ttl);
-        self.expire(kept_until, Expiring::Idempotency(principal, intent.key));
+/// The answer that this mutation had already, if it had one.
+pub(in crate::vault) async fn answered_now<A: Row>(
+    shared: &Shared,
+    caller: &Caller,
+    intent: &Intent,
+) -> Result<Option<A>, Refusal> {
+    let row = tables::idempotency(caller.principal(), intent.key)
+        .get(&*shared.ledger)
+        .await?;
+    replay(row, intent)
+}
+
+/// As [`Shared::answered`], inside the transaction.
+pub(in crate::vault) async fn answered<A: Row>(
+    tx: &mut Tx<'_>,
+    caller: &Caller,
+    intent: &Intent,
+) -> Result<Option<A>, Refusal> {
+    let row = tx
+        .read(&tables::idempotency(caller.principal(), intent.key))
+        .await?;
+    replay(row, intent)
+}
+
+/// Keeps the answer for repetitions.
+pub(in crate::vault) fn remember<A: Row>(tx: &mut Tx<'_>, caller: &Caller, intent: &Intent, answer: &A) {
+    let principal = caller.principal();
+    if let Some(payer) = Payer::of(caller) {
+        tx.paid_by(payer);
     }
+    let row = IdempotencyRow {
+        digest: intent.digest.to_vec().into(),
+        answer: answer.bytes(),
+    };
+    tx.put(&tables::idempotency(principal, intent.key), &row);
+    let kept_until = tx.now + millis(tx.shared.limits.idempotency_ttl);
+    tx.expire(kept_until, Expiring::Idempotency(principal, intent.key));
 }
 
 struct Repeatable<'a, O> {
@@ -94,16 +102,16 @@ impl<O: Operation<Answer: Row>> Operation for Repeatable<'_, O> {
     }
 
     async fn apply(&self, tx: &mut Tx<'_>) -> Result<O::Answer, Refusal> {
-        tx.check_listed(self.caller).await?;
-        tx.check_caller(self.caller).await?;
-        if let Some(answer) = tx.answered(self.caller, self.intent).await? {
+        listed::check_caller_listed(tx, self.caller).await?;
+        standing::check_caller(tx, self.caller).await?;
+        if let Some(answer) = answered(tx, self.caller, self.intent).await? {
             return Ok(answer);
         }
         let answer = self.operation.apply(tx).await?;
         // What changed nothing is answered alike when it comes again; kept, such answers would fill what is reserved for
         // revocations (FLW-14).
         if tx.writes_something() {
-            tx.remember(self.caller, self.intent, &answer);
+            remember(tx, self.caller, self.intent, &answer);
         }
         Ok(answer)
     }

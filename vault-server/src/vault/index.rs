@@ -15,53 +15,57 @@ use protocol_spec::{
     submitted::{self, Submitted},
 };
 
-use super::{
-    Caller, Refusal, Vault,
+use crate::vault::{
+    account,
+    caller::Caller,
     proven::{Admitted, OwnDevice, Proven},
-    refusal::ensure,
+    refusal::{Refusal, ensure},
+    shared::Shared,
     submission::Submission,
     tables::{self, Counted, IndexRow},
     tx::{Operation, Tx},
 };
 
-impl Vault {
-    /// Segments of the caller's newest generation from this number on.
-    ///
-    /// # Errors
-    /// `not-permitted` unless a patient asks; those of the store.
-    pub async fn index(&self, caller: &Caller, from: u64, limit: usize) -> Result<pb::IndexPage, Refusal> {
-        let patient = caller.patient()?;
-        let ledger = &*self.shared.ledger;
-        // At one moment, and before the segments: what is placed meanwhile comes after this, and is not missed.
-        let counts =
-            [Counted::Placed, Counted::Placements].map(|what| tables::count(*patient.as_bytes(), what));
-        let counts = tables::get_many(&counts, ledger).await?;
-        let mut counts = counts.into_iter().map(|row| row.unwrap_or_default().value);
-        let (placed, last_placement) = (
-            counts.next().unwrap_or_default(),
-            counts.next().unwrap_or_default(),
-        );
-        let patient_row = tables::patient(patient).get(ledger).await?.unwrap_or_default();
-        let generation = tables::index(patient)
-            .get(ledger)
-            .await?
-            .unwrap_or_default()
-            .generation;
-        let first = tables::segment(patient, generation, from);
-        let (segments, more) = self.shared.page(first, limit).await?;
-        Ok(pb::IndexPage {
-            segments,
-            more,
-            generation,
-            last_placement,
-            placed,
-            root_epoch: patient_row.root_epoch,
-        })
-    }
+/// Segments of the caller's newest generation from this number on.
+///
+/// # Errors
+/// `not-permitted` unless a patient asks; those of the store.
+pub(crate) async fn index(
+    shared: &Shared,
+    caller: &Caller,
+    from: u64,
+    limit: usize,
+) -> Result<pb::IndexPage, Refusal> {
+    let patient = caller.patient()?;
+    let ledger = &*shared.ledger;
+    // At one moment, and before the segments: what is placed meanwhile comes after this, and is not missed.
+    let counts = [Counted::Placed, Counted::Placements].map(|what| tables::count(*patient.as_bytes(), what));
+    let counts = tables::get_many(&counts, ledger).await?;
+    let mut counts = counts.into_iter().map(|row| row.unwrap_or_default().value);
+    let (placed, last_placement) = (
+        counts.next().unwrap_or_default(),
+        counts.next().unwrap_or_default(),
+    );
+    let patient_row = tables::patient(patient).get(ledger).await?.unwrap_or_default();
+    let generation = tables::index(patient)
+        .get(ledger)
+        .await?
+        .unwrap_or_default()
+        .generation;
+    let first = tables::segment(patient, generation, from);
+    let (segments, more) = shared.page(first, limit).await?;
+    Ok(pb::IndexPage {
+        segments,
+        more,
+        generation,
+        last_placement,
+        placed,
+        root_epoch: patient_row.root_epoch,
+    })
 }
 
 /// The next segment of the index, or the first of a new generation (IDX-3).
-pub(super) struct PutSegment {
+pub(crate) struct PutSegment {
     head: Admitted<PatientVerified<IndexSegment>>,
     message: pb::SignedSegment,
 }
@@ -95,7 +99,7 @@ impl Operation for PutSegment {
         let before = tx.read(&key).await?;
         let next = match &before {
             Some(row) if head.generation == row.generation + 1 => {
-                tx.forget_index(patient, row);
+                forget_index(tx, patient, row);
                 IndexHead::begin(head.generation)
             }
             Some(row) => row.head()?,
@@ -111,7 +115,7 @@ impl Operation for PutSegment {
         let kept = before.filter(|row| row.generation == head.generation);
         let bytes = kept.map_or(0, |row| row.bytes).saturating_add(bytes);
         ensure(
-            Defence::StorageBudget.holds(bytes <= tx.index_budget(patient).await?),
+            Defence::StorageBudget.holds(bytes <= account::index_budget(tx, patient).await?),
             Problem::StorageBudget,
             "the index is larger than its vault: begin a new generation",
         )?;
@@ -125,11 +129,9 @@ impl Operation for PutSegment {
     }
 }
 
-impl Tx<'_> {
-    fn forget_index(&mut self, patient: PatientId, row: &IndexRow) {
-        for number in 0..row.segments {
-            self.delete(&tables::segment(patient, row.generation, number));
-        }
+fn forget_index(tx: &mut Tx<'_>, patient: PatientId, row: &IndexRow) {
+    for number in 0..row.segments {
+        tx.delete(&tables::segment(patient, row.generation, number));
     }
 }
 

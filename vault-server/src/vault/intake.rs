@@ -4,8 +4,7 @@
 
 use std::{
     collections::{HashMap, VecDeque},
-    ops::Range,
-    sync::{Arc, Mutex, MutexGuard, PoisonError},
+    sync::Arc,
 };
 
 use bytes::Bytes;
@@ -17,98 +16,97 @@ use protocol_spec::{
     problem::Problem,
 };
 
-use super::{
-    Caller, Refusal, Shared, Vault,
-    refusal::ensure,
-    tables::{self, LeafRow},
-    tx::{Operation, Tx},
-    upload::InspectUpload,
+use crate::{
+    store::LeafWriter,
+    vault::{
+        caller::Caller,
+        in_flight::RangeClaim,
+        refusal::{Refusal, ensure},
+        run,
+        shared::Shared,
+        tables::{self, LeafRow},
+        tx::{Operation, Tx},
+        upload::{self, InspectUpload},
+    },
 };
-use crate::store::LeafWriter;
 
-impl Vault {
-    /// Opens the intake of leaves `first…`, one for each hash (FLW-7).
-    ///
-    /// # Errors
-    /// `not-permitted`, `upload-closed`, `permission-revoked`, `malformed`, `too-large`, and
-    /// `leaf-conflict` when a leaf is there with another hash or is being received.
-    pub async fn begin_leaves(
-        &self,
-        caller: &Caller,
-        upload: UploadId,
-        first: u32,
-        hashes: Vec<LeafHash>,
-    ) -> Result<LeafIntake, Refusal> {
-        let sender = caller.sender()?;
-        let patient = self.shared.upload_vault(upload).await?;
-        let session = InspectUpload {
-            patient,
-            upload,
-            sender,
-        };
-        let count = u32::try_from(hashes.len()).unwrap_or(u32::MAX);
-        let claimed = first.checked_add(count).map(|end| first..end);
-        let range = claimed
-            .filter(|range| !range.is_empty())
-            .ok_or(Problem::Malformed)?;
-        let allowed = count <= self.shared.limits.leaves_per_request;
-        ensure(allowed, Problem::TooLarge, "too many leaves in one request")?;
-        // Who may not see the session must not learn that somebody sends to it.
-        self.shared.run(&session).await?;
-        let claim = self.shared.in_flight.claim(upload, range)?;
-        let open = self.shared.run(&session).await?;
-        let expected = self.shared.expected(&session, first, hashes).await?;
-        Ok(LeafIntake {
-            version: *open.version.as_bytes(),
-            bytes_left: open.bytes_left(),
-            shared: self.shared.clone(),
-            session,
-            expected,
-            writer: None,
-            taken: Vec::new(),
-            complete: false,
-            _claim: claim,
-        })
-    }
+/// Opens the intake of leaves `first…`, one for each hash (FLW-7).
+///
+/// # Errors
+/// `not-permitted`, `upload-closed`, `permission-revoked`, `malformed`, `too-large`, and
+/// `leaf-conflict` when a leaf is there with another hash or is being received.
+pub(crate) async fn begin_leaves(
+    shared: &Arc<Shared>,
+    caller: &Caller,
+    upload: UploadId,
+    first: u32,
+    hashes: Vec<LeafHash>,
+) -> Result<LeafIntake, Refusal> {
+    let sender = caller.sender()?;
+    let patient = upload::upload_vault(shared, upload).await?;
+    let session = InspectUpload {
+        patient,
+        upload,
+        sender,
+    };
+    let count = u32::try_from(hashes.len()).unwrap_or(u32::MAX);
+    let claimed = first.checked_add(count).map(|end| first..end);
+    let range = claimed
+        .filter(|range| !range.is_empty())
+        .ok_or(Problem::Malformed)?;
+    let allowed = count <= shared.limits.leaves_per_request;
+    ensure(allowed, Problem::TooLarge, "too many leaves in one request")?;
+    // Who may not see the session must not learn that somebody sends to it.
+    run::run(shared, &session).await?;
+    let claim = shared.in_flight.claim(upload, range)?;
+    let open = run::run(shared, &session).await?;
+    let expected = expected(shared, &session, first, hashes).await?;
+    Ok(LeafIntake {
+        version: *open.version.as_bytes(),
+        bytes_left: open.bytes_left(),
+        shared: shared.clone(),
+        session,
+        expected,
+        writer: None,
+        taken: Vec::new(),
+        complete: false,
+        _claim: claim,
+    })
 }
 
-impl Shared {
-    /// A writer for leaves that are not registered. What an earlier commit, which was refused, has left
-    /// of an inline stream goes first: a store need not prefer the newer bytes.
-    pub(super) async fn leaf_writer(
-        &self,
-        version: [u8; 16],
-        first: u32,
-    ) -> Result<Box<dyn LeafWriter>, Refusal> {
-        if first == 0 {
-            self.blobs.delete(version, 0..1).await?;
-        }
-        Ok(self.blobs.writer(version, first)?)
+/// A writer for leaves that are not registered. What an earlier commit, which was refused, has left
+/// of an inline stream goes first: a store need not prefer the newer bytes.
+pub(in crate::vault) async fn leaf_writer(
+    shared: &Shared,
+    version: [u8; 16],
+    first: u32,
+) -> Result<Box<dyn LeafWriter>, Refusal> {
+    if first == 0 {
+        shared.blobs.delete(version, 0..1).await?;
     }
+    Ok(shared.blobs.writer(version, first)?)
+}
 
-    async fn expected(
-        &self,
-        session: &InspectUpload,
-        first: u32,
-        hashes: Vec<LeafHash>,
-    ) -> Result<VecDeque<Expected>, Refusal> {
-        let rows = self
-            .leaf_rows(session.patient, session.upload, first, hashes.len())
-            .await?;
-        let there: HashMap<u32, LeafRow> = rows.into_iter().collect();
-        let expect = |(number, hash): (u32, LeafHash)| {
-            let row = there.get(&number);
-            let same = row.is_none_or(|row| row.hash == hash.as_bytes()[..]);
-            ensure(same, Problem::LeafConflict, "the leaf is there with another hash")?;
-            let present = row.is_some();
-            Ok(Expected {
-                number,
-                hash,
-                present,
-            })
-        };
-        (first..=u32::MAX).zip(hashes).map(expect).collect()
-    }
+async fn expected(
+    shared: &Shared,
+    session: &InspectUpload,
+    first: u32,
+    hashes: Vec<LeafHash>,
+) -> Result<VecDeque<Expected>, Refusal> {
+    let rows = upload::leaf_rows(shared, session.patient, session.upload, first, hashes.len()).await?;
+    let there: HashMap<u32, LeafRow> = rows.into_iter().collect();
+    let expect = |(number, hash): (u32, LeafHash)| {
+        let row = there.get(&number);
+        let same = row.is_none_or(|row| row.hash == hash.as_bytes()[..]);
+        ensure(same, Problem::LeafConflict, "the leaf is there with another hash")?;
+        let present = row.is_some();
+        Ok(Expected {
+            number,
+            hash,
+            present,
+        })
+    };
+    (first..=u32::MAX).zip(hashes).map(expect).collect()
 }
 
 /// Takes the leaves of one request, in order. Dropping it registers nothing.
@@ -167,7 +165,7 @@ impl LeafIntake {
             Some(writer) => writer,
             None => self
                 .writer
-                .insert(self.shared.leaf_writer(self.version, number).await?),
+                .insert(leaf_writer(&self.shared, self.version, number).await?),
         };
         writer.put(leaf).await?;
         let hash = Bytes::copy_from_slice(hash.as_bytes());
@@ -203,7 +201,7 @@ impl LeafIntake {
             session: &self.session,
             leaves: &self.taken,
         };
-        let registered = self.shared.run(&register).await;
+        let registered = run::run(&self.shared, &register).await;
         if let Err(refusal) = &registered
             && !outcome_unknown(refusal)
         {
@@ -252,64 +250,14 @@ impl Operation for Register<'_> {
             upload,
             sender,
         } = *self.session;
-        let mut session = tx.open_upload(patient, upload, sender).await?;
+        let mut session = upload::open_upload(tx, patient, upload, sender).await?;
         let bytes = self.leaves.iter().map(|(_, row)| row.length).sum();
-        tx.spend_upload(&mut session, bytes)?;
+        upload::spend_upload(tx, &mut session, bytes)?;
         for (leaf, row) in self.leaves {
             tx.claim(&tables::leaf(patient, upload, *leaf), row).await?;
         }
         session.row.leaves += self.leaves.len() as u64;
         tx.put(&tables::upload(patient, upload), &session.row);
         Ok(())
-    }
-}
-
-/// Which leaves are being received now. Guards the blob store: one writer for each leaf.
-#[derive(Clone, Default)]
-pub(super) struct InFlight {
-    ranges: Arc<Mutex<HashMap<UploadId, Vec<Range<u32>>>>>,
-}
-
-impl InFlight {
-    /// Claims these leaves until the claim is dropped.
-    pub(super) fn claim(&self, upload: UploadId, range: Range<u32>) -> Result<RangeClaim, Refusal> {
-        let mut ranges = self.ranges();
-        let claimed = ranges.entry(upload).or_default();
-        let overlaps = |other: &Range<u32>| other.start < range.end && range.start < other.end;
-        if claimed.iter().any(overlaps) {
-            return Err(Refusal::new(
-                Problem::LeafConflict,
-                "the leaves are being received",
-            ));
-        }
-        claimed.push(range.clone());
-        Ok(RangeClaim {
-            in_flight: self.clone(),
-            upload,
-            range,
-        })
-    }
-
-    fn ranges(&self) -> MutexGuard<'_, HashMap<UploadId, Vec<Range<u32>>>> {
-        self.ranges.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-}
-
-/// Leaves that nobody else receives meanwhile.
-pub(super) struct RangeClaim {
-    in_flight: InFlight,
-    upload: UploadId,
-    range: Range<u32>,
-}
-
-impl Drop for RangeClaim {
-    fn drop(&mut self) {
-        let mut ranges = self.in_flight.ranges();
-        if let Some(claimed) = ranges.get_mut(&self.upload) {
-            claimed.retain(|range| *range != self.range);
-            if claimed.is_empty() {
-                ranges.remove(&self.upload);
-            }
-        }
     }
 }

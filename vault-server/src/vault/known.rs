@@ -6,22 +6,24 @@ use std::{
     sync::{Mutex, PoisonError},
 };
 
-use super::{Caller, Refusal};
-use crate::store::CommitId;
+use crate::{
+    store::CommitId,
+    vault::{caller::Caller, refusal::Refusal},
+};
 
 /// Some kilobytes each; beyond it all are forgotten.
 const MOST: usize = 4096;
 
 /// Verified callers by device or institution.
 #[derive(Default)]
-pub(super) struct KnownCallers {
+pub(in crate::vault) struct KnownCallers {
     /// No panic leaves it half-changed: each change is one call.
     callers: Mutex<HashMap<[u8; 32], (CommitId, Caller)>>,
 }
 
 impl KnownCallers {
     /// The caller made from this version of the row, remembered or verified now; none if the row does not make it one.
-    pub(super) fn get(
+    pub(in crate::vault) fn get(
         &self,
         id: [u8; 32],
         version: CommitId,

@@ -1,13 +1,8 @@
 //! How much and how long: every bound that the state machines keep.
 
-use std::time::Duration;
+use crate::vault::sizes::{placed_bytes, release_bytes};
 
-use super::{
-    account::Budgets,
-    admission::EnrolmentPolicy,
-    received::InboxLimits,
-    records::{placed_bytes, release_bytes},
-};
+use std::time::Duration;
 
 /// Bounds of the vault. The defaults suit one machine.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -123,12 +118,95 @@ impl VaultLimits {
         placed_bytes(self.page_rows, page).saturating_add(row)
     }
 
-    pub(super) fn short_page(&self) -> usize {
+    pub(in crate::vault) fn short_page(&self) -> usize {
         self.page_bytes.min(SHORT_PAGE)
     }
 
     fn most_of(&self, page_bytes: usize, row: u64) -> u64 {
         let page = u64::try_from(page_bytes).unwrap_or(u64::MAX);
         release_bytes(self.page_rows, page).saturating_add(row)
+    }
+}
+
+/// By which rule patients enrol (ACC-1).
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum EnrolmentPolicy {
+    /// By an invitation of the operator's or an institution's.
+    Invitation,
+    /// By work, of so many zero bits.
+    Work(u32),
+    /// Anybody: for development.
+    Anybody,
+}
+
+/// Bounds the list, which is one answer.
+pub(in crate::vault) const MAX_COLLECTIONS: usize = 64;
+
+/// Bounds a row: one epoch a month for eighty years.
+pub(in crate::vault) const MAX_EPOCHS: usize = 1000;
+
+/// The last of them, which are kept for removals of devices (COL-11): as many as there can be devices.
+pub(in crate::vault) const RESERVED_EPOCHS: usize = 16;
+
+/// Of all collections together, those that are not closed: with those that twice 16 rotations bring, their wraps fit a message.
+pub(in crate::vault) const MAX_OPEN_EPOCHS: usize = 4096;
+
+/// What principals may have the server keep.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Budgets {
+    /// Bytes of rows of a patient who has nothing yet.
+    pub patient: u64,
+    /// Of an institution that has done nothing yet.
+    pub institution: u64,
+    /// Bytes of answers kept for repetitions that a patient makes in a day.
+    pub patient_answers: u64,
+    /// The same of an institution.
+    pub institution_answers: u64,
+    /// Bytes of index segments of a vault without records.
+    pub index: u64,
+}
+
+impl Default for Budgets {
+    fn default() -> Self {
+        Self {
+            patient: 32 << 20,
+            institution: 1 << 30,
+            patient_answers: 32 << 20,
+            institution_answers: 1 << 30,
+            index: 1 << 20,
+        }
+    }
+}
+
+/// How much of one sender, and of strangers, a receiver takes (ACC-8).
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct InboxLimits {
+    /// Open at once, of one whom she has never dealt with.
+    pub open_of_stranger: usize,
+    /// Open at once, of all of those together.
+    pub open_of_strangers: usize,
+    /// Open at once, of one whom she has dealt with.
+    pub open_of_known: usize,
+    /// In a day, of one whom she has never dealt with.
+    pub daily_of_stranger: u32,
+    /// In a day, of all of those together.
+    pub daily_of_strangers: u32,
+    /// In a day, of one whom she has dealt with.
+    pub daily_of_known: u32,
+    /// Upload requests of one patient to one institution, in a day.
+    pub daily_to_institution: u32,
+}
+
+impl Default for InboxLimits {
+    fn default() -> Self {
+        Self {
+            open_of_stranger: 4,
+            open_of_strangers: 32,
+            open_of_known: 64,
+            daily_of_stranger: 8,
+            daily_of_strangers: 64,
+            daily_of_known: 256,
+            daily_to_institution: 1000,
+        }
     }
 }

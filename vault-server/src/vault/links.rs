@@ -11,65 +11,68 @@ use protocol_spec::{
     submitted::{self, Submitted},
 };
 
-use super::{
-    Caller, Refusal, Vault,
+use crate::vault::{
+    caller::Caller,
     proven::{Newcomer, OwnDevice, Proven},
-    refusal::ensure,
+    refusal::{Refusal, ensure},
+    shared::Shared,
     submission::Submission,
     tables::{self, CountRow, Expiring, LinkRow, OfferRow},
     tx::{Operation, Tx},
 };
 
-impl Vault {
-    /// Checks the keys that are offered, and gives the caller who must have signed.
-    ///
-    /// # Errors
-    /// `malformed`, `degenerate-key`.
-    pub fn offering(&self, message: &pb::LinkOffer) -> Result<Caller, Refusal> {
-        let offer = submitted::LinkOffer::read(message.clone())?;
-        Ok(new_device(offer.device_key))
-    }
+/// Checks the keys that are offered, and gives the caller who must have signed.
+///
+/// # Errors
+/// `malformed`, `degenerate-key`.
+pub(crate) fn offering(message: &pb::LinkOffer) -> Result<Caller, Refusal> {
+    let offer = submitted::LinkOffer::read(message.clone())?;
+    Ok(new_device(offer.device_key))
+}
 
-    /// Checks the form of an opening, and gives the caller who must have signed.
-    ///
-    /// # Errors
-    /// `malformed`, `degenerate-key`.
-    pub fn opening(&self, message: &pb::LinkOpening) -> Result<Caller, Refusal> {
-        let opening = submitted::LinkOpening::read(message.clone())?;
-        Ok(new_device(opening.device_key))
-    }
+/// Checks the form of an opening, and gives the caller who must have signed.
+///
+/// # Errors
+/// `malformed`, `degenerate-key`.
+pub(crate) fn opening(message: &pb::LinkOpening) -> Result<Caller, Refusal> {
+    let opening = submitted::LinkOpening::read(message.clone())?;
+    Ok(new_device(opening.device_key))
+}
 
-    /// What lies at this place.
-    ///
-    /// # Errors
-    /// `not-permitted` unless a patient asks, and when nothing lies there.
-    pub async fn link_state(&self, caller: &Caller, link: LinkId) -> Result<pb::LinkState, Refusal> {
-        caller.patient()?;
-        let row = self.live_link(link).await?;
-        let row = row.ok_or_else(|| Refusal::absent("no such offer"))?;
-        Ok(pb::LinkState {
-            offer: row.offer,
-            opening: row.opening,
-        })
-    }
+/// What lies at this place.
+///
+/// # Errors
+/// `not-permitted` unless a patient asks, and when nothing lies there.
+pub(crate) async fn link_state(
+    shared: &Shared,
+    caller: &Caller,
+    link: LinkId,
+) -> Result<pb::LinkState, Refusal> {
+    caller.patient()?;
+    let row = link_row(shared, link).await?;
+    let row = row.ok_or_else(|| Refusal::absent("no such offer"))?;
+    Ok(pb::LinkState {
+        offer: row.offer,
+        opening: row.opening,
+    })
+}
 
-    /// What a device of a patient has answered to the offer at this place: for whoever knows the place, since the new device
-    /// is nobody yet.
-    ///
-    /// # Errors
-    /// `not-found` as long as there is none.
-    pub async fn link_answer(&self, link: LinkId) -> Result<pb::LinkAnswer, Refusal> {
-        let row = self.live_link(link).await?;
-        let row = row.filter(|row| !row.answer.is_empty());
-        let row = row.ok_or_else(|| Refusal::new(Problem::NotFound, "no such answer"))?;
-        Ok(pb::LinkAnswer { nonce: row.answer })
-    }
+/// What a device of a patient has answered to the offer at this place: for whoever knows the place, since the new device
+/// is nobody yet.
+///
+/// # Errors
+/// `not-found` as long as there is none.
+pub(crate) async fn link_answer(shared: &Shared, link: LinkId) -> Result<pb::LinkAnswer, Refusal> {
+    let row = link_row(shared, link).await?;
+    let row = row.filter(|row| !row.answer.is_empty());
+    let row = row.ok_or_else(|| Refusal::new(Problem::NotFound, "no such answer"))?;
+    Ok(pb::LinkAnswer { nonce: row.answer })
+}
 
-    async fn live_link(&self, link: LinkId) -> Result<Option<LinkRow>, Refusal> {
-        match tables::link(link).get(&*self.shared.ledger).await? {
-            Some(row) if !self.shared.time.has_passed(row.expires).await => Ok(Some(row)),
-            _ => Ok(None),
-        }
+async fn link_row(shared: &Shared, link: LinkId) -> Result<Option<LinkRow>, Refusal> {
+    match tables::link(link).get(&*shared.ledger).await? {
+        Some(row) if !shared.time.has_passed(row.expires).await => Ok(Some(row)),
+        _ => Ok(None),
     }
 }
 
@@ -81,7 +84,7 @@ fn new_device(key: IdentityKey) -> Caller {
 }
 
 /// Keeps a patient's answer to an offer, the first one (DEV-20).
-pub(super) struct AnswerLink {
+pub(crate) struct AnswerLink {
     link: LinkId,
     nonce: Bytes,
 }
@@ -100,7 +103,7 @@ impl Operation for AnswerLink {
     type Answer = ();
 
     async fn apply(&self, tx: &mut Tx<'_>) -> Result<(), Refusal> {
-        let mut row = tx.live_link(self.link).await?;
+        let mut row = live_link(tx, self.link).await?;
         let first = row.answer.is_empty() || row.answer == self.nonce;
         ensure(first, Problem::AlreadyExists, "another answer was first")?;
         row.answer = self.nonce.clone();
@@ -110,7 +113,7 @@ impl Operation for AnswerLink {
 }
 
 /// Keeps what a new device opens, once there is an answer (DEV-20).
-pub(super) struct OpenLink {
+pub(crate) struct OpenLink {
     device: DeviceId,
     link: LinkId,
     nonce: Bytes,
@@ -134,7 +137,7 @@ impl Operation for OpenLink {
 
     async fn apply(&self, tx: &mut Tx<'_>) -> Result<(), Refusal> {
         let nonce = &self.nonce;
-        let mut row = tx.live_link(self.link).await?;
+        let mut row = live_link(tx, self.link).await?;
         let offer = row.offer.as_ref();
         let offer = offer.ok_or_else(|| Refusal::damaged("an offer's row is empty"))?;
         let bound = sha256(&[&labels::LINK_COMMITMENT.bytes(), nonce]);
@@ -152,7 +155,7 @@ impl Operation for OpenLink {
 }
 
 /// Keeps an offer for a while (DEV-12).
-pub(super) struct Offer {
+pub(crate) struct Offer {
     device: DeviceId,
     link: LinkId,
     message: pb::LinkOffer,
@@ -186,7 +189,7 @@ impl Operation for Offer {
             Problem::AlreadyExists,
             "the device is a patient's already",
         )?;
-        tx.end_offer(*device).await?;
+        end_offer(tx, *device).await?;
         let count = tx.read(&tables::offers()).await?.unwrap_or_default().value + 1;
         ensure(count <= MAX_OFFERS, Problem::TooMany, "too many offers")?;
         tx.put(&tables::offers(), &CountRow { value: count });
@@ -206,34 +209,32 @@ impl Operation for Offer {
     }
 }
 
-impl Tx<'_> {
-    async fn live_link(&mut self, link: LinkId) -> Result<LinkRow, Refusal> {
-        let now = self.now;
-        let row = self.read(&tables::link(link)).await?;
-        row.filter(|row| row.expires > now)
-            .ok_or_else(|| Refusal::absent("no such offer"))
-    }
+async fn live_link(tx: &mut Tx<'_>, link: LinkId) -> Result<LinkRow, Refusal> {
+    let now = tx.now;
+    let row = tx.read(&tables::link(link)).await?;
+    row.filter(|row| row.expires > now)
+        .ok_or_else(|| Refusal::absent("no such offer"))
+}
 
-    /// Takes a device's offer back, if it has one.
-    pub(super) async fn end_offer(&mut self, device: DeviceId) -> Result<(), Refusal> {
-        let at = tables::offer(device);
-        let Some(row) = self.read(&at).await? else {
-            return Ok(());
-        };
-        let link = row.link.as_ref().try_into().map_err(Refusal::damaged)?;
-        self.delete(&tables::link(link));
-        self.delete(&at);
-        let count = self.read(&tables::offers()).await?.unwrap_or_default().value;
-        let value = count.saturating_sub(1);
-        self.put(&tables::offers(), &CountRow { value });
-        Ok(())
-    }
+/// Takes a device's offer back, if it has one.
+pub(in crate::vault) async fn end_offer(tx: &mut Tx<'_>, device: DeviceId) -> Result<(), Refusal> {
+    let at = tables::offer(device);
+    let Some(row) = tx.read(&at).await? else {
+        return Ok(());
+    };
+    let link = row.link.as_ref().try_into().map_err(Refusal::damaged)?;
+    tx.delete(&tables::link(link));
+    tx.delete(&at);
+    let count = tx.read(&tables::offers()).await?.unwrap_or_default().value;
+    let value = count.saturating_sub(1);
+    tx.put(&tables::offers(), &CountRow { value });
+    Ok(())
 }
 
 /// An offer's time is over, unless it has been replaced.
-pub(super) struct EndOffer {
-    pub(super) link: LinkId,
-    pub(super) device: DeviceId,
+pub(in crate::vault) struct EndOffer {
+    pub(in crate::vault) link: LinkId,
+    pub(in crate::vault) device: DeviceId,
 }
 
 impl Operation for EndOffer {
@@ -247,7 +248,7 @@ impl Operation for EndOffer {
         let now = tx.now;
         let row = tx.read(&tables::link(self.link)).await?;
         if row.is_some_and(|row| row.expires <= now) {
-            tx.end_offer(self.device).await?;
+            end_offer(tx, self.device).await?;
         }
         Ok(())
     }

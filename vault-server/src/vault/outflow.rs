@@ -11,8 +11,17 @@ use protocol_spec::{
 };
 use tokio::{runtime::Handle, task::JoinHandle};
 
-use super::{Caller, Refusal, Shared, charge::Charge, standing::Use};
-use crate::store::{LeafKey, StoreError};
+use crate::{
+    store::{LeafKey, StoreError},
+    vault::{
+        caller::Caller,
+        charge::Charge,
+        gone, listed,
+        refusal::Refusal,
+        shared::Shared,
+        standing::{self, Use},
+    },
+};
 
 /// Leaves read ahead: enough to hide the device behind the network, in at most 3 MiB.
 const AHEAD: usize = 2;
@@ -38,7 +47,7 @@ pub struct LeafStream {
 }
 
 /// By what leaves leave, for as long as it holds.
-pub(super) enum Guard {
+pub(in crate::vault) enum Guard {
     /// A permission.
     Permission(Use),
     /// A device of the patient's, or of a delegate's.
@@ -48,7 +57,7 @@ pub(super) enum Guard {
 type Read = JoinHandle<Result<Option<Bytes>, StoreError>>;
 
 impl LeafStream {
-    pub(super) fn new(
+    pub(in crate::vault) fn new(
         shared: &Arc<Shared>,
         (patient, version): (PatientId, VersionId),
         stream_len: u64,
@@ -75,7 +84,7 @@ impl LeafStream {
     }
 
     /// Notes what was taken for it.
-    pub(super) fn charged(&mut self, charge: Charge) {
+    pub(in crate::vault) fn charged(&mut self, charge: Charge) {
         self.charge = Some(charge);
     }
 
@@ -88,7 +97,7 @@ impl LeafStream {
     ///
     /// # Errors
     /// `record-damaged`; those of the store.
-    pub(super) async fn begin(&mut self) -> Result<(), Refusal> {
+    pub(in crate::vault) async fn begin(&mut self) -> Result<(), Refusal> {
         self.read_ahead();
         if let Some((leaf, read)) = self.ahead.pop_front() {
             self.first = Some(self.whole(leaf, read).await?);
@@ -153,7 +162,7 @@ impl LeafStream {
             Ok(Err(error)) => return Err(error.into()),
             Ok(Ok(Some(bytes))) => bytes,
             Ok(Ok(None)) => {
-                self.shared.check_not_gone(self.patient, self.version).await?;
+                gone::check_not_gone_now(&self.shared, self.patient, self.version).await?;
                 return Err(self.damaged(leaf, "it is missing"));
             }
         };
@@ -175,12 +184,12 @@ impl LeafStream {
     /// FLW-5, DEV-6, DLG-5, LOG-22, DEL-2.
     async fn check_guard(&self) -> Result<(), Refusal> {
         self.shared.log.check_uncontradicted()?;
-        self.shared.check_not_gone(self.patient, self.version).await?;
+        gone::check_not_gone_now(&self.shared, self.patient, self.version).await?;
         match &self.guard {
-            Guard::Permission(held) => self.shared.check_use(held).await,
+            Guard::Permission(held) => standing::check_use(&self.shared, held).await,
             Guard::Device(caller) => {
-                self.shared.still_listed(caller).await?;
-                self.shared.check_standing(caller).await
+                listed::still_listed(&self.shared, caller).await?;
+                standing::check_standing(&self.shared, caller).await
             }
         }
     }
@@ -207,7 +216,7 @@ async fn give_back(shared: &Shared, charge: Charge, unsent: u32) {
 }
 
 /// Leaves `first…` of a stream, if it has them all and they are any.
-pub(super) fn leaf_range(stream_len: u64, first: u32, count: u32) -> Result<Range<u32>, Refusal> {
+pub(in crate::vault) fn leaf_range(stream_len: u64, first: u32, count: u32) -> Result<Range<u32>, Refusal> {
     let end = first.checked_add(count);
     let within = |end: &u32| count > 0 && u64::from(*end) <= content::leaf_count(stream_len);
     let end = end.filter(within).ok_or(Problem::RangeNotSatisfiable)?;

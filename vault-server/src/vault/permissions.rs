@@ -17,85 +17,89 @@ use protocol_spec::{
     vault_head::Act,
 };
 
-use super::{
-    Caller, Refusal, Shared, Vault,
+use crate::vault::{
+    acting, acts, asked,
+    caller::Caller,
+    collections, entries, gone, heads, history,
     proven::{Admitted, MayPermit, Proven},
-    records::release_bytes,
-    refusal::ensure,
+    received,
+    refusal::{Refusal, ensure},
+    shared::Shared,
+    sizes::release_bytes,
     submission::{Submission, Turn},
     tables::{self, MeterRow, PermissionRow, RequestRow},
-    tell::Tells,
+    tell::{self, Tells},
     tx::{Operation, Tx},
 };
 
 use pb::{PermissionState, RequestState, event};
 
-impl Vault {
-    /// The caller's own permissions in the order of their ids, after this one, with what is left of them.
-    ///
-    /// # Errors
-    /// `not-permitted` unless a patient asks; those of the store.
-    pub async fn vault_permissions(
-        &self,
-        caller: &Caller,
-        after: Option<PermissionId>,
-        limit: usize,
-    ) -> Result<pb::PermissionList, Refusal> {
-        let patient = caller.patient()?;
-        let first = tables::permissions(patient).behind(after);
-        let (rows, more) = self.shared.short_page(first, limit).await?;
-        let mut list = pb::PermissionList::default();
-        if let Some(last) = rows.last().filter(|_| more) {
-            list.next = Bytes::copy_from_slice(last.body()?.permission_id.as_bytes());
-        }
-        for row in rows {
-            list.permissions.push(self.shared.entry(patient, row).await?);
-        }
-        Ok(list)
+/// The caller's own permissions in the order of their ids, after this one, with what is left of them.
+///
+/// # Errors
+/// `not-permitted` unless a patient asks; those of the store.
+pub(crate) async fn vault_permissions(
+    shared: &Shared,
+    caller: &Caller,
+    after: Option<PermissionId>,
+    limit: usize,
+) -> Result<pb::PermissionList, Refusal> {
+    let patient = caller.patient()?;
+    let first = tables::permissions(patient).behind(after);
+    let (rows, more) = shared.short_page(first, limit).await?;
+    let mut list = pb::PermissionList::default();
+    if let Some(last) = rows.last().filter(|_| more) {
+        list.next = Bytes::copy_from_slice(last.body()?.permission_id.as_bytes());
     }
+    for row in rows {
+        list.permissions.push(entry(shared, patient, row).await?);
+    }
+    Ok(list)
 }
 
-impl Shared {
-    async fn entry(&self, patient: PatientId, row: PermissionRow) -> Result<pb::PermissionEntry, Refusal> {
-        let body = row.body()?;
-        let meter = self.meter(patient, body.permission_id).await?;
-        let expired = self.time.has_passed(body.not_after).await;
-        let receipt = meter
-            .revocation
-            .as_ref()
-            .and_then(|answer| answer.receipt.clone());
-        Ok(pb::PermissionEntry {
-            revocation_receipt: receipt.and_then(|receipt| receipt.statement),
-            permission: row.permission,
-            state: state(&meter, expired).into(),
-            uses_left: meter.uses_left,
-            bytes_left: meter.bytes_left,
-            uses_held: meter.uses_held,
-            bytes_held: meter.bytes_held,
-            upload_key_wrap: row.upload_key_wrap,
-        })
-    }
+async fn entry(
+    shared: &Shared,
+    patient: PatientId,
+    row: PermissionRow,
+) -> Result<pb::PermissionEntry, Refusal> {
+    let body = row.body()?;
+    let meter = meter(shared, patient, body.permission_id).await?;
+    let expired = shared.time.has_passed(body.not_after).await;
+    let receipt = meter
+        .revocation
+        .as_ref()
+        .and_then(|answer| answer.receipt.clone());
+    Ok(pb::PermissionEntry {
+        revocation_receipt: receipt.and_then(|receipt| receipt.statement),
+        permission: row.permission,
+        state: state(&meter, expired).into(),
+        uses_left: meter.uses_left,
+        bytes_left: meter.bytes_left,
+        uses_held: meter.uses_held,
+        bytes_held: meter.bytes_held,
+        upload_key_wrap: row.upload_key_wrap,
+    })
+}
 
-    /// What is left of a permission now.
-    pub(super) async fn meter(
-        &self,
-        patient: PatientId,
-        permission: PermissionId,
-    ) -> Result<MeterRow, Refusal> {
-        let meter = tables::meter(patient, permission).get(&*self.ledger).await?;
-        meter.ok_or_else(|| Refusal::damaged("a permission has no meter"))
-    }
+/// What is left of a permission now.
+pub(in crate::vault) async fn meter(
+    shared: &Shared,
+    patient: PatientId,
+    permission: PermissionId,
+) -> Result<MeterRow, Refusal> {
+    let meter = tables::meter(patient, permission).get(&*shared.ledger).await?;
+    meter.ok_or_else(|| Refusal::damaged("a permission has no meter"))
 }
 
 impl PermissionRow {
     /// SHA-256 of its exact body.
-    pub(super) fn hash(&self) -> Sha256Digest {
+    pub(in crate::vault) fn hash(&self) -> Sha256Digest {
         let body = self.permission.as_ref().map(|permission| &permission.body);
         Sha256Digest::of(body.map(AsRef::as_ref).unwrap_or_default())
     }
 
     /// The permission's conditions, which were verified before they were stored.
-    pub(super) fn body(&self) -> Result<PermissionBody, Refusal> {
+    pub(in crate::vault) fn body(&self) -> Result<PermissionBody, Refusal> {
         let bytes = self
             .permission
             .as_ref()
@@ -106,7 +110,7 @@ impl PermissionRow {
 
 impl MeterRow {
     /// As decisions are made on it.
-    pub(super) fn meter(&self) -> Meter {
+    pub(in crate::vault) fn meter(&self) -> Meter {
         Meter {
             uses_left: self.uses_left,
             bytes_left: self.bytes_left,
@@ -119,7 +123,7 @@ impl MeterRow {
     }
 
     /// With what is decided.
-    pub(super) fn with(self, meter: Meter) -> Self {
+    pub(in crate::vault) fn with(self, meter: Meter) -> Self {
         let Meter {
             uses_left,
             bytes_left,
@@ -142,39 +146,39 @@ impl MeterRow {
     }
 
     /// Neither revoked (FLW-5) nor replaced (PRM-14).
-    pub(super) fn check_not_ended(&self) -> Result<(), Refusal> {
+    pub(in crate::vault) fn check_not_ended(&self) -> Result<(), Refusal> {
         Ok(self.meter().check_not_ended(&Rules::in_force())?)
     }
 
     /// Takes bytes from what is left (FLW-6, FLW-9).
-    pub(super) fn spend(&mut self, bytes: u64) -> Result<(), Refusal> {
+    pub(in crate::vault) fn spend(&mut self, bytes: u64) -> Result<(), Refusal> {
         self.set(self.meter().spend(bytes, &Rules::in_force())?);
         Ok(())
     }
 
     /// Gives bytes back that were taken for what did not leave (FLW-20).
-    pub(super) fn unspend(&mut self, bytes: u64) {
+    pub(in crate::vault) fn unspend(&mut self, bytes: u64) {
         self.bytes_left = self.bytes_left.saturating_add(bytes);
     }
 
     /// Has a session hold the use again that it had spent (FLW-20).
-    pub(super) fn hold_again(&mut self) {
+    pub(in crate::vault) fn hold_again(&mut self) {
         self.uses_held = self.uses_held.saturating_add(1);
     }
 
     /// Has an upload hold bytes of what is left (FLW-6).
-    pub(super) fn hold(&mut self, bytes: u64) -> Result<(), Refusal> {
+    pub(in crate::vault) fn hold(&mut self, bytes: u64) -> Result<(), Refusal> {
         self.set(self.meter().hold(bytes, &Rules::in_force())?);
         Ok(())
     }
 
     /// A session has brought something: what it held is spent (FLW-16).
-    pub(super) fn bring(&mut self, bytes: u64) {
+    pub(in crate::vault) fn bring(&mut self, bytes: u64) {
         self.set(self.meter().bring(bytes));
     }
 
     /// A session has ended in nothing: what it held is left (FLW-16).
-    pub(super) fn give_back(&mut self, bytes: u64) {
+    pub(in crate::vault) fn give_back(&mut self, bytes: u64) {
         self.set(self.meter().give_back(bytes));
     }
 
@@ -183,134 +187,130 @@ impl MeterRow {
     }
 }
 
-impl Tx<'_> {
-    /// Takes a verified permission in: checks that it is for the institution as it is enrolled now and not
-    /// over, then writes it, its meter, its place in history and in the log (FLW-2). Its row's `permission`
-    /// and `salt` are filled in here.
-    pub(super) async fn grant(
-        &mut self,
-        permission: &Admitted<VerifiedPermission>,
-        row: PermissionRow,
-    ) -> Result<(), Refusal> {
-        if self.has_passed(permission.not_after).await {
-            return Err(Problem::PermissionExpired.into());
-        }
-        let institution = self.institution(permission.institution_id).await?;
-        let current = institution.entry_hash() == permission.directory_entry_hash
-            && institution.recipient_key().digest() == permission.recipient_key_hash;
-        ensure(
-            Defence::RequestMatch.holds(current),
-            Problem::RequestMismatch,
-            "the permission is for other keys of the institution",
-        )?;
-        self.take_in(permission, row).await
+/// Takes a verified permission in: checks that it is for the institution as it is enrolled now and not
+/// over, then writes it, its meter, its place in history and in the log (FLW-2). Its row's `permission`
+/// and `salt` are filled in here.
+pub(in crate::vault) async fn grant(
+    tx: &mut Tx<'_>,
+    permission: &Admitted<VerifiedPermission>,
+    row: PermissionRow,
+) -> Result<(), Refusal> {
+    if tx.has_passed(permission.not_after).await {
+        return Err(Problem::PermissionExpired.into());
     }
+    let institution = entries::institution(tx, permission.institution_id).await?;
+    let current = institution.entry_hash() == permission.directory_entry_hash
+        && institution.recipient_key().digest() == permission.recipient_key_hash;
+    ensure(
+        Defence::RequestMatch.holds(current),
+        Problem::RequestMismatch,
+        "the permission is for other keys of the institution",
+    )?;
+    take_in(tx, permission, row).await
+}
 
-    /// Writes a permission, its meter, its place in history and in the log.
-    pub(super) async fn take_in(
-        &mut self,
-        permission: &Admitted<VerifiedPermission>,
-        row: PermissionRow,
-    ) -> Result<(), Refusal> {
-        let patient = permission.patient_id;
-        if self.has_passed(permission.not_after).await {
-            return Err(Problem::PermissionExpired.into());
-        }
-        self.place(&permission.permission_id, patient).await?;
-        self.check_head(permission).await?;
-        let act = Act::Permission(permission.permission_id, permission.hash());
-        self.tell(Tells::logged(patient, permission).act(act)).await?;
-        let row = PermissionRow {
-            permission: Some(permission.to_message()),
-            ..row
-        };
-        self.claim(&tables::permission(patient, permission.permission_id), &row)
+/// Writes a permission, its meter, its place in history and in the log.
+pub(in crate::vault) async fn take_in(
+    tx: &mut Tx<'_>,
+    permission: &Admitted<VerifiedPermission>,
+    row: PermissionRow,
+) -> Result<(), Refusal> {
+    let patient = permission.patient_id;
+    if tx.has_passed(permission.not_after).await {
+        return Err(Problem::PermissionExpired.into());
+    }
+    tx.place(&permission.permission_id, patient).await?;
+    acts::check_head(tx, permission).await?;
+    let act = Act::Permission(permission.permission_id, permission.hash());
+    tell::tell(tx, Tells::logged(patient, permission).act(act)).await?;
+    let row = PermissionRow {
+        permission: Some(permission.to_message()),
+        ..row
+    };
+    tx.claim(&tables::permission(patient, permission.permission_id), &row)
+        .await?;
+    let meter = MeterRow::default().with(Meter::of(permission));
+    tx.put(&tables::meter(patient, permission.permission_id), &meter);
+    if permission.kind != Kind::Emergency {
+        let institution = *permission.institution_id.as_bytes();
+        received::has_met(tx, *patient.as_bytes(), institution).await?;
+    }
+    history::record_permission(tx, permission).await
+}
+
+/// Ends the permission whose place this one takes, which must be live and as the device saw it (PRM-14). Gives the
+/// request that both answer.
+async fn replace(
+    tx: &mut Tx<'_>,
+    permission: &PermissionBody,
+    replaces: &Replaces,
+) -> Result<RequestRow, Refusal> {
+    end_replaced(tx, permission, replaces).await?;
+    tx.read_existing(&tables::request(permission.patient_id, permission.request_hash))
+        .await
+}
+
+/// Ends the permission whose place this one takes (PRM-14), and gives its conditions.
+pub(in crate::vault) async fn end_replaced(
+    tx: &mut Tx<'_>,
+    permission: &PermissionBody,
+    replaces: &Replaces,
+) -> Result<PermissionBody, Refusal> {
+    let (patient, id) = (permission.patient_id, replaces.permission_id);
+    let row = tx.read_existing(&tables::permission(patient, id)).await?;
+    let old = row.body()?;
+    let same = row.hash() == replaces.permission_hash
+        && old.request_hash == permission.request_hash
+        && old.kind == permission.kind
+        && old.institution_id == permission.institution_id;
+    ensure(
+        Defence::RequestMatch.holds(same),
+        Problem::RequestMismatch,
+        "it would take the place of another permission",
+    )?;
+    let key = tables::meter(patient, id);
+    let meter = tx.read_existing(&key).await?;
+    let over = tx.has_passed(old.not_after).await;
+    let replaced = meter.meter().replace(replaces, over)?;
+    tx.put(&key, &meter.with(replaced));
+    Ok(old)
+}
+
+/// Every record of the permission is in the vault as the permission describes it (FLW-3), or its collection
+/// is in the epoch whose key it wraps (COL-6). Gives the
+/// bytes of their sealed manifests.
+async fn check_records(tx: &mut Tx<'_>, permission: &PermissionBody) -> Result<u64, Refusal> {
+    if let Some(selector) = &permission.collection {
+        collections::check_current_epoch(tx, permission.patient_id, selector.collection).await?;
+    }
+    let mut manifests = 0_u64;
+    for selector in &permission.records {
+        let row = tx
+            .read(&tables::record(permission.patient_id, selector.version_id))
             .await?;
-        let meter = MeterRow::default().with(Meter::of(permission));
-        self.put(&tables::meter(patient, permission.permission_id), &meter);
-        if permission.kind != Kind::Emergency {
-            let institution = *permission.institution_id.as_bytes();
-            self.has_met(*patient.as_bytes(), institution).await?;
-        }
-        self.record_permission(permission).await
+        gone::check_not_gone(tx, permission.patient_id, selector.version_id).await?;
+        let row = row.ok_or(Problem::RecordMismatch)?;
+        let same = row.stored.is_some_and(|stored| {
+            stored.record_id == selector.record_id.as_bytes()[..]
+                && stored.content_root == selector.content_root.as_bytes()[..]
+                && stored.stream_len == selector.stream_len
+        });
+        let same = Defence::RecordMatch.holds(same);
+        ensure(same, Problem::RecordMismatch, "the record is another")?;
+        manifests = manifests.saturating_add(row.manifest_length);
     }
-
-    /// Ends the permission whose place this one takes, which must be live and as the device saw it (PRM-14). Gives the
-    /// request that both answer.
-    async fn replace(
-        &mut self,
-        permission: &PermissionBody,
-        replaces: &Replaces,
-    ) -> Result<RequestRow, Refusal> {
-        self.end_replaced(permission, replaces).await?;
-        self.read_existing(&tables::request(permission.patient_id, permission.request_hash))
-            .await
-    }
-
-    /// Ends the permission whose place this one takes (PRM-14), and gives its conditions.
-    pub(super) async fn end_replaced(
-        &mut self,
-        permission: &PermissionBody,
-        replaces: &Replaces,
-    ) -> Result<PermissionBody, Refusal> {
-        let (patient, id) = (permission.patient_id, replaces.permission_id);
-        let row = self.read_existing(&tables::permission(patient, id)).await?;
-        let old = row.body()?;
-        let same = row.hash() == replaces.permission_hash
-            && old.request_hash == permission.request_hash
-            && old.kind == permission.kind
-            && old.institution_id == permission.institution_id;
-        ensure(
-            Defence::RequestMatch.holds(same),
-            Problem::RequestMismatch,
-            "it would take the place of another permission",
-        )?;
-        let key = tables::meter(patient, id);
-        let meter = self.read_existing(&key).await?;
-        let over = self.has_passed(old.not_after).await;
-        let replaced = meter.meter().replace(replaces, over)?;
-        self.put(&key, &meter.with(replaced));
-        Ok(old)
-    }
-
-    /// Every record of the permission is in the vault as the permission describes it (FLW-3), or its collection
-    /// is in the epoch whose key it wraps (COL-6). Gives the
-    /// bytes of their sealed manifests.
-    async fn check_records(&mut self, permission: &PermissionBody) -> Result<u64, Refusal> {
-        if let Some(selector) = &permission.collection {
-            self.check_current(permission.patient_id, selector.collection)
-                .await?;
-        }
-        let mut manifests = 0_u64;
-        for selector in &permission.records {
-            let row = self
-                .read(&tables::record(permission.patient_id, selector.version_id))
-                .await?;
-            self.check_not_gone(permission.patient_id, selector.version_id)
-                .await?;
-            let row = row.ok_or(Problem::RecordMismatch)?;
-            let same = row.stored.is_some_and(|stored| {
-                stored.record_id == selector.record_id.as_bytes()[..]
-                    && stored.content_root == selector.content_root.as_bytes()[..]
-                    && stored.stream_len == selector.stream_len
-            });
-            let same = Defence::RecordMatch.holds(same);
-            ensure(same, Problem::RecordMismatch, "the record is another")?;
-            manifests = manifests.saturating_add(row.manifest_length);
-        }
-        let answer = release_bytes(permission.records.len(), manifests);
-        let fits = answer <= self.shared.limits.most_of_release();
-        ensure(
-            fits,
-            Problem::TooLarge,
-            "the manifests of all records do not fit one answer",
-        )?;
-        Ok(manifests)
-    }
+    let answer = release_bytes(permission.records.len(), manifests);
+    let fits = answer <= tx.shared.limits.most_of_release();
+    ensure(
+        fits,
+        Problem::TooLarge,
+        "the manifests of all records do not fit one answer",
+    )?;
+    Ok(manifests)
 }
 
 /// The patient, or a delegate of hers, permits what was asked for.
-pub(super) struct SubmitPermission {
+pub(crate) struct SubmitPermission {
     permission: Admitted<VerifiedPermission>,
     /// What comes beside it.
     row: PermissionRow,
@@ -362,12 +362,11 @@ impl Operation for SubmitPermission {
         tx.protects = permission.replaces.is_some();
         let kind = pb::PermissionKind::from(permission.kind);
         let request = match &permission.replaces {
-            Some(replaces) => tx.replace(permission, replaces).await?,
+            Some(replaces) => replace(tx, permission, replaces).await?,
             // An upload's comes with its request.
             None if permission.kind == Kind::Upload => return Err(Problem::RequestMismatch.into()),
             None => {
-                tx.answer_request(patient, permission.request_hash, RequestState::Permitted)
-                    .await?
+                asked::answer_request(tx, patient, permission.request_hash, RequestState::Permitted).await?
             }
         };
         let fits = request.kind() == kind && request.concerned == permission.institution_id.as_bytes()[..];
@@ -376,12 +375,12 @@ impl Operation for SubmitPermission {
             Problem::RequestMismatch,
             "the permission is of another kind or for another",
         )?;
-        tx.check_delegated_records(permission).await?;
+        acting::check_delegated_records(tx, permission).await?;
         let row = PermissionRow {
-            manifest_bytes: tx.check_records(permission).await?,
+            manifest_bytes: check_records(tx, permission).await?,
             ..row.clone()
         };
-        tx.grant(permission, row).await?;
+        grant(tx, permission, row).await?;
         let permitted = event::What::Permitted(pb::PermissionDelivered {
             permission_id: Bytes::copy_from_slice(permission.permission_id.as_bytes()),
             request_id: request.request_id,
@@ -392,10 +391,10 @@ impl Operation for SubmitPermission {
             }),
         });
         let institution = *permission.institution_id.as_bytes();
-        tx.tell(Tells::of(patient).inbox(institution, permitted)).await?;
+        tell::tell(tx, Tells::of(patient).inbox(institution, permitted)).await?;
         Ok(pb::PermissionAnswer {
             head: match head {
-                Some(head) => Some(tx.take_head(head).await?),
+                Some(head) => Some(heads::take_head(tx, head).await?),
                 None => None,
             },
         })

@@ -12,18 +12,18 @@ use protocol_spec::{
     vault_head::Act,
 };
 
-use super::{
-    Refusal,
+use crate::vault::{
+    collections, gone,
     proven::{Admitted, OwnDevice, Proven},
-    refusal::ensure,
+    refusal::{Refusal, ensure},
     submission::Submission,
     tables::{self, Counted, PlacementRow, VersionRow, WrapRow},
-    tell::Tells,
+    tell::{self, Tells},
     tx::{Operation, Tx},
 };
 
 /// A record that is about to lie where its patient wants it.
-pub(super) struct Place {
+pub(crate) struct Place {
     placement: Admitted<PatientVerified<Placement>>,
     epoch: u64,
     wrap: Bytes,
@@ -65,7 +65,10 @@ impl Operation for Place {
 
 impl Place {
     /// A placement by the caller's own device, and the data key that goes with it.
-    pub(super) fn of(message: submitted::AdoptRecord, who: &Proven<'_, OwnDevice>) -> Result<Self, Refusal> {
+    pub(in crate::vault) fn of(
+        message: submitted::AdoptRecord,
+        who: &Proven<'_, OwnDevice>,
+    ) -> Result<Self, Refusal> {
         Ok(Self {
             placement: who.statement(message.placement)?,
             epoch: message.epoch,
@@ -74,21 +77,20 @@ impl Place {
     }
 
     /// Whether it is of this version.
-    pub(super) fn names(&self, version: VersionId) -> bool {
+    pub(in crate::vault) fn names(&self, version: VersionId) -> bool {
         self.placement.version_id == version
     }
 
     /// Where it is to lie.
-    pub(super) fn collection(&self) -> CollectionId {
+    pub(in crate::vault) fn collection(&self) -> CollectionId {
         self.placement.collection_id
     }
 
     /// Whether the record version is the one that the placement names.
-    pub(super) async fn check_record(&self, tx: &mut Tx<'_>) -> Result<(), Refusal> {
+    pub(in crate::vault) async fn check_record(&self, tx: &mut Tx<'_>) -> Result<(), Refusal> {
         let Self { placement, .. } = self;
         let record = tables::record(placement.patient_id, placement.version_id);
-        tx.check_not_gone(placement.patient_id, placement.version_id)
-            .await?;
+        gone::check_not_gone(tx, placement.patient_id, placement.version_id).await?;
         let stored = tx.read_existing(&record).await?.stored.unwrap_or_default();
         let same = stored.record_id == placement.record_id.as_bytes()[..]
             && stored.version_id == placement.version_id.as_bytes()[..]
@@ -98,7 +100,11 @@ impl Place {
     }
 
     /// Places it under the next number, in the place of an earlier placement if there is one (COL-4).
-    pub(super) async fn put(&self, tx: &mut Tx<'_>, before: Option<PlacementRow>) -> Result<(), Refusal> {
+    pub(in crate::vault) async fn put(
+        &self,
+        tx: &mut Tx<'_>,
+        before: Option<PlacementRow>,
+    ) -> Result<(), Refusal> {
         let Self {
             placement,
             epoch,
@@ -109,7 +115,7 @@ impl Place {
             id: placement.collection_id,
             epoch: *epoch,
         };
-        tx.check_current(patient, collection).await?;
+        collections::check_current_epoch(tx, patient, collection).await?;
         let number = tx.next_number(*patient.as_bytes(), Counted::Placements).await?;
         ensure(
             number == placement.number,
@@ -117,7 +123,7 @@ impl Place {
             "not the vault's next placement",
         )?;
         match before {
-            Some(before) => tx.end_placement(patient, &before).await?,
+            Some(before) => end_placement(tx, patient, &before).await?,
             None => {
                 tx.next_number(*patient.as_bytes(), Counted::Placed).await?;
                 tx.delete(&tables::arrival(patient, placement.version_id));
@@ -142,31 +148,29 @@ impl Place {
         };
         tx.put(&tables::wrap(patient, collection, number), &row);
         let act = Act::Placement(placement.record_id, placement.hash());
-        tx.tell(Tells::of(patient).act(act)).await?;
+        tell::tell(tx, Tells::of(patient).act(act)).await?;
         Ok(())
     }
 }
 
-impl Tx<'_> {
-    /// Under its number nothing lies any more.
-    pub(super) async fn end_placement(
-        &mut self,
-        patient: PatientId,
-        before: &PlacementRow,
-    ) -> Result<(), Refusal> {
-        let id = before.body()?.collection_id;
-        for epoch in self.open_epochs(patient, id).await? {
-            self.delete_read(&tables::wrap(patient, Collection { id, epoch }, before.number))
-                .await?;
-        }
-        self.delete_read(&tables::placed(patient, before.number)).await?;
-        Ok(())
+/// Under its number nothing lies any more.
+pub(in crate::vault) async fn end_placement(
+    tx: &mut Tx<'_>,
+    patient: PatientId,
+    before: &PlacementRow,
+) -> Result<(), Refusal> {
+    let id = before.body()?.collection_id;
+    for epoch in collections::open_epochs(tx, patient, id).await? {
+        tx.delete_read(&tables::wrap(patient, Collection { id, epoch }, before.number))
+            .await?;
     }
+    tx.delete_read(&tables::placed(patient, before.number)).await?;
+    Ok(())
 }
 
 impl PlacementRow {
     /// The device's statement, which was verified before it was stored.
-    pub(super) fn body(&self) -> Result<Placement, Refusal> {
+    pub(in crate::vault) fn body(&self) -> Result<Placement, Refusal> {
         let signed = PatientSigned::<Placement>::try_from(self.placement.clone());
         Ok(signed.map_err(Refusal::damaged)?.claimed().clone())
     }

@@ -12,7 +12,7 @@ use protocol_spec::{
     bodies::{ReleaseTicket, StandbyTicket},
     defence::Defence,
     hash::Sha256Digest,
-    ids::{InstitutionId, PatientId, PermissionId, RecordId, ReleaseId, UploadId, VersionId},
+    ids::{InstitutionId, PermissionId, RecordId, ReleaseId, UploadId, VersionId},
     lifecycle::{Presented, Rules, session_end},
     messages as pb,
     permission::{Kind, PermissionBody},
@@ -22,15 +22,21 @@ use protocol_spec::{
     statement::{Signed, Verified},
 };
 
-use super::{
-    Caller, Intent, Refusal, Shared, Vault,
-    challenge::HeldPermission,
+use crate::vault::{
+    back,
+    caller::{Caller, Intent},
+    challenge::{self, HeldPermission},
+    gone, history, idempotency,
     log::statement_hash,
-    records::release_bytes,
-    refusal::ensure,
-    tables::{self, CountRow, Counted, Expiring, MeterRow, ReleaseRow, UploadRow},
-    tx::{Operation, Tx, random},
-    units::millis,
+    records,
+    refusal::{Refusal, ensure},
+    run, session_rows, sessions,
+    shared::Shared,
+    sizes::release_bytes,
+    standing,
+    tables::{self, Expiring, MeterRow, ReleaseRow, UploadRow},
+    tx::{Operation, Tx},
+    units::{millis, random},
 };
 
 use pb::{history_entry, presentation_answer::Answer};
@@ -46,30 +52,28 @@ pub struct Proof<'a> {
     pub id: &'a RequestSignature,
 }
 
-impl Vault {
-    /// Verifies the proof of whoever holds a permission. Nothing is spent yet.
-    ///
-    /// # Errors
-    /// `not-permitted` when there is no such permission, it is another's, or `pop` does not verify.
-    pub async fn possession<'a>(
-        &'a self,
-        caller: &'a Caller,
-        permission: PermissionId,
-        proof: Proof<'a>,
-    ) -> Result<Possession<'a>, Refusal> {
-        let institution = caller.institution()?.id();
-        let fresh = proof.pop.check_time(self.now_ms() / 1000);
-        fresh.map_err(|error| Refusal::new(Problem::SignatureExpired, error))?;
-        let held = self.shared.held(caller.institution()?, permission).await?;
-        let held = self.shared.check_possession(held, permission, proof.pop)?;
-        Ok(Possession {
-            shared: &self.shared,
-            caller,
-            institution,
-            held,
-            proof,
-        })
-    }
+/// Verifies the proof of whoever holds a permission. Nothing is spent yet.
+///
+/// # Errors
+/// `not-permitted` when there is no such permission, it is another's, or `pop` does not verify.
+pub(crate) async fn possession<'a>(
+    shared: &'a Shared,
+    caller: &'a Caller,
+    permission: PermissionId,
+    proof: Proof<'a>,
+) -> Result<Possession<'a>, Refusal> {
+    let institution = caller.institution()?.id();
+    let fresh = proof.pop.check_time(shared.time.now() / 1000);
+    fresh.map_err(|error| Refusal::new(Problem::SignatureExpired, error))?;
+    let held = challenge::held(shared, caller.institution()?, permission).await?;
+    let held = check_possession(shared, held, permission, proof.pop)?;
+    Ok(Possession {
+        shared,
+        caller,
+        institution,
+        held,
+        proof,
+    })
 }
 
 /// A permission in the hands of its proven holder.
@@ -110,62 +114,57 @@ impl Possession<'_> {
             message,
             bytes,
         };
-        let answer = match self.shared.run(&present).await {
+        let answer = match run::run(&self.shared, &present).await {
             // What holds the use may be over, and not be swept yet.
             Err(refusal) if refusal.problem == Problem::PermissionInUse => {
-                self.shared.end_over(&self.held.body).await?;
-                self.shared.run(&present).await?
+                sessions::end_over(&self.shared, &self.held.body).await?;
+                run::run(&self.shared, &present).await?
             }
             answer => answer?,
         };
-        self.shared.complete_answer(&self.held.body, answer).await
+        complete_answer(&self.shared, &self.held.body, answer).await
     }
 }
 
-impl Shared {
-    /// Verifies the possession proof. Where there is no permission, the same work is done with another key.
-    /// (PRM-9, PRM-10)
-    fn check_possession(
-        &self,
-        held: Option<HeldPermission>,
-        permission: PermissionId,
-        pop: &RequestSignature,
-    ) -> Result<HeldPermission, Refusal> {
-        let key = held
-            .as_ref()
-            .map_or(self.operator.key(), |held| &held.body.possession_key);
-        let verified = pop.verify(key).is_ok() && pop.params.key_id == permission.to_string();
-        let verified = Defence::Possession.holds(verified);
-        held.filter(|_| verified)
-            .ok_or_else(|| Refusal::absent("no such permission, or a bad proof"))
-    }
+/// Verifies the possession proof. Where there is no permission, the same work is done with another key.
+/// (PRM-9, PRM-10)
+fn check_possession(
+    shared: &Shared,
+    held: Option<HeldPermission>,
+    permission: PermissionId,
+    pop: &RequestSignature,
+) -> Result<HeldPermission, Refusal> {
+    let key = held
+        .as_ref()
+        .map_or(shared.operator.key(), |held| &held.body.possession_key);
+    let verified = pop.verify(key).is_ok() && pop.params.key_id == permission.to_string();
+    let verified = Defence::Possession.holds(verified);
+    held.filter(|_| verified)
+        .ok_or_else(|| Refusal::absent("no such permission, or a bad proof"))
+}
 
-    /// Adds what is not kept for repetitions: the ticket's place in the log, the records.
-    async fn complete_answer(
-        &self,
-        permission: &PermissionBody,
-        mut answer: pb::PresentationAnswer,
-    ) -> Result<pb::PresentationAnswer, Refusal> {
-        if let Some(Answer::Release(release)) = &mut answer.answer {
-            let hash = statement_hash(release.ticket.as_ref());
-            let proof = self.log.prove(*permission.patient_id.as_bytes(), &hash).await?;
-            release.proof = Some(proof);
-            for selector in &permission.records {
-                match self
-                    .stored_record(permission.patient_id, selector.version_id)
-                    .await
-                {
-                    Ok(record) => release.records.push(record),
-                    // DEL-3
-                    Err(refusal) => {
-                        let deletion = self.deletion(permission.patient_id, selector.record_id).await?;
-                        release.deleted.push(deletion.ok_or(refusal)?);
-                    }
+/// Adds what is not kept for repetitions: the ticket's place in the log, the records.
+async fn complete_answer(
+    shared: &Shared,
+    permission: &PermissionBody,
+    mut answer: pb::PresentationAnswer,
+) -> Result<pb::PresentationAnswer, Refusal> {
+    if let Some(Answer::Release(release)) = &mut answer.answer {
+        let hash = statement_hash(release.ticket.as_ref());
+        let proof = shared.log.prove(*permission.patient_id.as_bytes(), &hash).await?;
+        release.proof = Some(proof);
+        for selector in &permission.records {
+            match records::stored_record(shared, permission.patient_id, selector.version_id).await {
+                Ok(record) => release.records.push(record),
+                // DEL-3
+                Err(refusal) => {
+                    let deletion = gone::deletion(shared, permission.patient_id, selector.record_id).await?;
+                    release.deleted.push(deletion.ok_or(refusal)?);
                 }
             }
         }
-        Ok(answer)
     }
+    Ok(answer)
 }
 
 struct Present<'a> {
@@ -185,11 +184,11 @@ impl Operation for Present<'_> {
 
     async fn apply(&self, tx: &mut Tx<'_>) -> Result<pb::PresentationAnswer, Refusal> {
         let Self { body, .. } = self;
-        tx.check_caller(self.caller).await?;
-        tx.consume_challenge(body, self.challenge).await?;
+        standing::check_caller(tx, self.caller).await?;
+        challenge::consume_challenge(tx, body, self.challenge).await?;
         let key = tables::meter(body.patient_id, body.permission_id);
         let meter = tx.read_existing(&key).await?;
-        if let Some(answer) = tx.answered(self.caller, self.intent).await? {
+        if let Some(answer) = idempotency::answered(tx, self.caller, self.intent).await? {
             // A release is answered with sealed manifests, which are part of what is released (FLW-5).
             if body.kind != Kind::Upload {
                 check_live(tx, body, &meter).await?;
@@ -201,8 +200,7 @@ impl Operation for Present<'_> {
             if body.kind != Kind::Upload {
                 return self.go_on(tx).await;
             }
-            tx.take_over(body, self.institution, &self.message.session)
-                .await?;
+            sessions::take_over(tx, body, self.institution, &self.message.session).await?;
         }
         let meter = tx.read_existing(&key).await?;
         let presented = Presented {
@@ -214,7 +212,7 @@ impl Operation for Present<'_> {
         let meter = meter.with(left);
         tx.put(&key, &meter);
         let most = u64::from(tx.shared.limits.sessions_per_institution);
-        tx.open_session(*self.institution.as_bytes(), most).await?;
+        session_rows::open_session(tx, *self.institution.as_bytes(), most).await?;
         let (answer, presented) = match body.kind {
             Kind::Upload => self.stand_by(tx, meter.bytes_left).await?,
             Kind::Download | Kind::Reference | Kind::Emergency => self.release(tx, meter.bytes_left).await?,
@@ -227,10 +225,9 @@ impl Operation for Present<'_> {
             terminal: self.caller.certificate().map(Verified::to_message),
             ..presented
         };
-        tx.record_history(body.patient_id, history_entry::What::Presented(presented))
-            .await?;
+        history::record_history(tx, body.patient_id, history_entry::What::Presented(presented)).await?;
         let answer = pb::PresentationAnswer { answer: Some(answer) };
-        tx.remember(self.caller, self.intent, &answer);
+        idempotency::remember(tx, self.caller, self.intent, &answer);
         Ok(answer)
     }
 }
@@ -239,8 +236,8 @@ impl Present<'_> {
     /// The same session again: nothing is taken, and nothing comes into the history (FLW-17).
     async fn go_on(&self, tx: &mut Tx<'_>) -> Result<pb::PresentationAnswer, Refusal> {
         let holder = self.caller.holder()?;
-        let row = tx.goes_on(self.body, holder, &self.message).await?;
-        tx.check_there(self.body).await?;
+        let row = sessions::goes_on(tx, self.body, holder, &self.message).await?;
+        check_there(tx, self.body).await?;
         let release = pb::Release {
             ticket: row.ticket,
             ..pb::Release::default()
@@ -248,7 +245,7 @@ impl Present<'_> {
         let answer = pb::PresentationAnswer {
             answer: Some(Answer::Release(release)),
         };
-        tx.remember(self.caller, self.intent, &answer);
+        idempotency::remember(tx, self.caller, self.intent, &answer);
         Ok(answer)
     }
 
@@ -283,7 +280,7 @@ impl Present<'_> {
             ..UploadRow::default()
         };
         tx.put(&tables::upload(body.patient_id, upload_id), &row);
-        tx.opened(body, upload_id.as_bytes(), true, self.caller.key_id());
+        session_rows::opened(tx, body, upload_id.as_bytes(), true, self.caller.key_id());
         tx.expire(expires, Expiring::Upload(body.patient_id, upload_id));
         let presented = pb::Presented {
             standby_ticket: row.ticket.clone(),
@@ -294,7 +291,7 @@ impl Present<'_> {
 
     async fn release(&self, tx: &mut Tx<'_>, bytes: u64) -> Result<(Answer, pb::Presented), Refusal> {
         let Self { body, .. } = self;
-        tx.check_there(body).await?;
+        check_there(tx, body).await?;
         let release_id = ReleaseId::mint(tx.now, random()?);
         tx.place(&release_id, body.patient_id).await?;
         let operator = &tx.shared.operator;
@@ -322,7 +319,7 @@ impl Present<'_> {
             ..ReleaseRow::default()
         };
         tx.put(&tables::release(body.patient_id, release_id), &row);
-        tx.opened(body, release_id.as_bytes(), false, self.caller.key_id());
+        session_rows::opened(tx, body, release_id.as_bytes(), false, self.caller.key_id());
         let used = tables::used(body.patient_id, body.permission_id, release_id);
         tx.put(&used, &tables::Mark {});
         tx.expire(expires, Expiring::Release(body.patient_id, release_id));
@@ -340,63 +337,27 @@ impl Present<'_> {
     }
 }
 
-impl Tx<'_> {
-    /// Whether all that a permission names is there, but for what was deleted: the patient may have sealed it anew since
-    /// (REV-9). Where nothing is left, that is said (DEL-3).
-    async fn check_there(&mut self, body: &PermissionBody) -> Result<(), Refusal> {
-        let mut left = body.records.is_empty();
-        for selector in &body.records {
-            let key = tables::gone(body.patient_id, selector.record_id);
-            if let Some(gone) = self.read(&key).await? {
-                let deleted = gone.deletion.is_some();
-                ensure(deleted, Problem::RecordDeleted, "a record was taken back")?;
-            } else {
-                self.check_stored(body.patient_id, selector.version_id).await?;
-                left = true;
-            }
+/// Whether all that a permission names is there, but for what was deleted: the patient may have sealed it anew since
+/// (REV-9). Where nothing is left, that is said (DEL-3).
+async fn check_there(tx: &mut Tx<'_>, body: &PermissionBody) -> Result<(), Refusal> {
+    let mut left = body.records.is_empty();
+    for selector in &body.records {
+        let key = tables::gone(body.patient_id, selector.record_id);
+        if let Some(gone) = tx.read(&key).await? {
+            let deleted = gone.deletion.is_some();
+            ensure(deleted, Problem::RecordDeleted, "a record was taken back")?;
+        } else {
+            gone::check_stored(tx, body.patient_id, selector.version_id).await?;
+            left = true;
         }
-        ensure(left, Problem::RecordDeleted, "all its records were deleted")
     }
-
-    /// Whether a version is there, by its row, which the commit checks again.
-    pub(super) async fn check_stored(
-        &mut self,
-        patient: PatientId,
-        version: VersionId,
-    ) -> Result<(), Refusal> {
-        let there = self.read(&tables::record(patient, version)).await?.is_some();
-        self.check_not_gone(patient, version).await?;
-        ensure(
-            there,
-            Problem::RecordMismatch,
-            "a record of the permission was sealed anew",
-        )
-    }
-
-    /// Counts a session of this principal, who may have so many.
-    pub(super) async fn open_session(&mut self, principal: [u8; 32], most: u64) -> Result<(), Refusal> {
-        let open = self.next_number(principal, Counted::Sessions).await?;
-        ensure(open <= most, Problem::TooMany, "too many sessions are open")
-    }
-
-    /// Counts a session of this principal as over.
-    pub(super) async fn close_session(&mut self, principal: [u8; 32]) -> Result<(), Refusal> {
-        let key = tables::count(principal, Counted::Sessions);
-        let open = self.read(&key).await?.unwrap_or_default().value;
-        self.put(
-            &key,
-            &CountRow {
-                value: open.saturating_sub(1),
-            },
-        );
-        Ok(())
-    }
+    ensure(left, Problem::RecordDeleted, "all its records were deleted")
 }
 
 /// Neither revoked, replaced nor over, nor wrapped to a key that has ended: something may leave the server under it.
 async fn check_live(tx: &mut Tx<'_>, body: &PermissionBody, meter: &MeterRow) -> Result<(), Refusal> {
     let over = tx.has_passed(body.not_after).await;
     meter.meter().check_live(over, &Rules::in_force())?;
-    tx.check_key(body.recipient_key_hash).await?;
-    tx.shared.check_back(body.patient_id).await
+    standing::check_key(tx, body.recipient_key_hash).await?;
+    back::check_back(tx.shared, body.patient_id).await
 }

@@ -10,33 +10,32 @@ use protocol_spec::{
     submitted::{self, Submitted},
 };
 
-use super::{
-    Refusal, Shared, Vault,
-    refusal::ensure,
+use crate::vault::{
+    refusal::{Refusal, ensure},
+    run,
+    shared::Shared,
     tables,
     tx::{Operation, Tx},
 };
 
-impl Vault {
-    /// Puts a program into the log (PRG-2). The statement proves itself, so anybody may bring it, and bringing it again changes
-    /// nothing.
-    ///
-    /// # Errors
-    /// `malformed`; `not-permitted` unless the registrar has signed it; `already-exists` if something else stands under its
-    /// name, version and target.
-    pub async fn publish_program(
-        &self,
-        message: pb::PublishProgram,
-    ) -> Result<pb::ProgramPublished, Refusal> {
-        let Shared { registrar, log, .. } = &*self.shared;
-        let submitted::PublishProgram { program } = Submitted::read(message)?;
-        let program = verify_program(program, registrar)?;
-        let first = self.shared.run(&Publish { program }).await?;
-        Ok(pb::ProgramPublished {
-            proof: Some(log.prove_published(&Entry::Program(first.clone())).await?),
-            program: Some(first),
-        })
-    }
+/// Puts a program into the log (PRG-2). The statement proves itself, so anybody may bring it, and bringing it again changes
+/// nothing.
+///
+/// # Errors
+/// `malformed`; `not-permitted` unless the registrar has signed it; `already-exists` if something else stands under its
+/// name, version and target.
+pub(crate) async fn publish_program(
+    shared: &Shared,
+    message: pb::PublishProgram,
+) -> Result<pb::ProgramPublished, Refusal> {
+    let Shared { registrar, log, .. } = &*shared;
+    let submitted::PublishProgram { program } = Submitted::read(message)?;
+    let program = verify_program(program, registrar)?;
+    let first = run::run(shared, &Publish { program }).await?;
+    Ok(pb::ProgramPublished {
+        proof: Some(log.prove_published(&Entry::Program(first.clone())).await?),
+        program: Some(first),
+    })
 }
 
 struct Publish {

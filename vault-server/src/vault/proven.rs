@@ -27,10 +27,14 @@ use protocol_spec::{
     statement::{Body, Signed, Timestamped, Verified},
 };
 
-use super::{Caller, Refusal, Shared, refusal::ensure};
+use crate::vault::{
+    caller::Caller,
+    refusal::{Refusal, ensure},
+    shared::Shared,
+};
 
 /// As whom a caller submits something.
-pub(super) trait Role {
+pub(crate) trait Role {
     /// Whose it is then.
     type Principal<'a>: Copy + Send + Sync;
 
@@ -39,17 +43,17 @@ pub(super) trait Role {
 }
 
 /// A patient, by a device of her own.
-pub(super) struct OwnDevice;
+pub(crate) struct OwnDevice;
 /// A patient by a device of her own, or a delegate of hers who may permit (DLG-7, DLG-8).
-pub(super) struct MayPermit;
+pub(crate) struct MayPermit;
 /// An institution, or a terminal of it.
-pub(super) struct AnyTerminal;
+pub(crate) struct AnyTerminal;
 /// An institution by its identity key (INS-10).
-pub(super) struct IdentityAlone;
+pub(crate) struct IdentityAlone;
 /// A patient by any device, an institution by its identity key.
-pub(super) struct Receiver;
+pub(crate) struct Receiver;
 /// A device that is nobody's yet.
-pub(super) struct Newcomer;
+pub(crate) struct Newcomer;
 
 impl Role for OwnDevice {
     type Principal<'a> = PatientId;
@@ -106,7 +110,7 @@ impl Role for Newcomer {
 }
 
 /// A caller in a role that it may have.
-pub(super) struct Proven<'a, R: Role> {
+pub(crate) struct Proven<'a, R: Role> {
     shared: &'a Shared,
     caller: &'a Caller,
     principal: R::Principal<'a>,
@@ -114,7 +118,7 @@ pub(super) struct Proven<'a, R: Role> {
 
 impl<'a, R: Role> Proven<'a, R> {
     /// Refuses a caller for whom it is not.
-    pub(super) fn new(shared: &'a Shared, caller: &'a Caller) -> Result<Self, Refusal> {
+    pub(in crate::vault) fn new(shared: &'a Shared, caller: &'a Caller) -> Result<Self, Refusal> {
         Ok(Self {
             shared,
             caller,
@@ -123,17 +127,20 @@ impl<'a, R: Role> Proven<'a, R> {
     }
 
     /// The patient whose vault it is, the institution, or the device.
-    pub(super) fn principal(&self) -> R::Principal<'a> {
+    pub(in crate::vault) fn principal(&self) -> R::Principal<'a> {
         self.principal
     }
 
     /// What needs no transaction.
-    pub(super) fn shared(&self) -> &'a Shared {
+    pub(in crate::vault) fn shared(&self) -> &'a Shared {
         self.shared
     }
 
     /// A statement of the caller's own.
-    pub(super) fn statement<S: OwnStatement<R>>(&self, said: S) -> Result<Admitted<S::Verified>, Refusal> {
+    pub(in crate::vault) fn statement<S: OwnStatement<R>>(
+        &self,
+        said: S,
+    ) -> Result<Admitted<S::Verified>, Refusal> {
         said.prove(self).map(Admitted)
     }
 
@@ -148,7 +155,7 @@ impl<'a, R: Role> Proven<'a, R> {
 }
 
 /// A statement that is the caller's own, verified. Nothing but [`Proven::statement`] makes one.
-pub(super) struct Admitted<V>(V);
+pub(crate) struct Admitted<V>(V);
 
 impl<V> Deref for Admitted<V> {
     type Target = V;
@@ -159,7 +166,7 @@ impl<V> Deref for Admitted<V> {
 }
 
 /// A statement as it came, which a caller in this role may make.
-pub(super) trait OwnStatement<R: Role>: Sized {
+pub(in crate::vault) trait OwnStatement<R: Role>: Sized {
     /// As it is used from then on.
     type Verified;
 
@@ -168,7 +175,7 @@ pub(super) trait OwnStatement<R: Role>: Sized {
 }
 
 /// What a patient says of her vault.
-pub(super) trait OfVault: OfPatient {
+pub(in crate::vault) trait OfVault: OfPatient {
     /// For which server, where it says so: what names something of this one needs not.
     fn operator(&self) -> Option<OperatorId>;
 }
@@ -289,7 +296,7 @@ where
 
 impl<'a> Proven<'a, MayPermit> {
     /// The same caller, for what no delegate may say.
-    pub(super) fn own(&self) -> Result<Proven<'a, OwnDevice>, Refusal> {
+    pub(in crate::vault) fn own(&self) -> Result<Proven<'a, OwnDevice>, Refusal> {
         Proven::new(self.shared, self.caller)
     }
 }
@@ -310,7 +317,7 @@ impl Caller {
 }
 
 /// What an institution or a terminal of it says.
-pub(super) trait OfInstitution: Timestamped {
+pub(in crate::vault) trait OfInstitution: Timestamped {
     /// Which, and for which server.
     fn place(&self) -> (InstitutionId, OperatorId);
 }
@@ -399,7 +406,7 @@ impl OwnStatement<AnyTerminal> for &pb::EmergencyUse {
 }
 
 /// The hash by which a statement stands in the log and among the acts.
-pub(super) trait Hashed {
+pub(in crate::vault) trait Hashed {
     /// SHA-256 of the exact body.
     fn hash(&self) -> Sha256Digest;
 }

@@ -27,18 +27,18 @@ impl Refusal {
 
     /// There is no such thing for this principal: whether it is unknown, somebody else's or badly proven,
     /// the peer sees the same.
-    pub(super) fn absent(cause: impl fmt::Display) -> Self {
+    pub(in crate::vault) fn absent(cause: impl fmt::Display) -> Self {
         Self::new(Problem::NotPermitted, cause)
     }
 
     /// What the server itself has stored breaks a rule.
-    pub(super) fn damaged(cause: impl fmt::Display) -> Self {
+    pub(in crate::vault) fn damaged(cause: impl fmt::Display) -> Self {
         Self::new(Problem::Internal, format_args!("stored data is damaged: {cause}"))
     }
 }
 
 /// `Ok` if a rule holds, else a refusal with this problem.
-pub(super) fn ensure(holds: bool, problem: Problem, rule: &str) -> Result<(), Refusal> {
+pub(in crate::vault) fn ensure(holds: bool, problem: Problem, rule: &str) -> Result<(), Refusal> {
     if holds {
         Ok(())
     } else {

@@ -12,89 +12,92 @@ use protocol_spec::{
     statement::Signed,
 };
 
-use super::{
-    Caller, LeafStream, Refusal, Shared, Vault,
-    charge::Charge,
-    outflow::{Guard, leaf_range},
-    refusal::ensure,
-    standing::Use,
+use crate::vault::{
+    account, back,
+    caller::Caller,
+    challenge,
+    charge::{self, Charge},
+    gone, opened,
+    outflow::{Guard, LeafStream, leaf_range},
+    placed,
+    refusal::{Refusal, ensure},
+    run,
+    shared::Shared,
+    standing::{self, Use},
     tables::{self, MeterRow, ReleaseRow},
     tx::{Operation, Tx},
     who::Holder,
 };
 
-impl Vault {
-    /// Releases leaves of a record under an open session: reads the first of them, spends their bytes, then streams.
-    ///
-    /// # Errors
-    /// `not-permitted`, `release-closed`, `permission-revoked`, `bytes-spent`, `range-not-satisfiable`, `record-damaged`.
-    pub async fn release_leaves(
-        &self,
-        caller: &Caller,
-        release: ReleaseId,
-        version: VersionId,
-        first: u32,
-        count: u32,
-    ) -> Result<LeafStream, Refusal> {
-        let holder = caller.holder()?;
-        let patient = self.shared.release_vault(release).await?;
-        let spend = SpendRelease {
-            shared: self.shared.clone(),
-            patient,
-            release,
-            holder,
-            version,
-            first,
-            count,
-            leaves: Mutex::default(),
-        };
-        let charge = self.shared.run(&spend).await?;
-        let leaves = spend.leaves.into_inner().unwrap_or_else(PoisonError::into_inner);
-        let mut leaves = leaves.ok_or_else(|| Refusal::damaged("leaves were paid and not read"))?;
-        leaves.charged(charge);
-        Ok(leaves)
-    }
+/// Releases leaves of a record under an open session: reads the first of them, spends their bytes, then streams.
+///
+/// # Errors
+/// `not-permitted`, `release-closed`, `permission-revoked`, `bytes-spent`, `range-not-satisfiable`, `record-damaged`.
+pub(crate) async fn release_leaves(
+    shared: &Arc<Shared>,
+    caller: &Caller,
+    release: ReleaseId,
+    version: VersionId,
+    first: u32,
+    count: u32,
+) -> Result<LeafStream, Refusal> {
+    let holder = caller.holder()?;
+    let patient = release_vault(shared, release).await?;
+    let spend = SpendRelease {
+        shared: shared.clone(),
+        patient,
+        release,
+        holder,
+        version,
+        first,
+        count,
+        leaves: Mutex::default(),
+    };
+    let charge = run::run(shared, &spend).await?;
+    let leaves = spend.leaves.into_inner().unwrap_or_else(PoisonError::into_inner);
+    let mut leaves = leaves.ok_or_else(|| Refusal::damaged("leaves were paid and not read"))?;
+    leaves.charged(charge);
+    Ok(leaves)
 }
 
-impl Shared {
-    pub(super) async fn release_vault(&self, release: ReleaseId) -> Result<PatientId, Refusal> {
-        self.vault_of(&release)
-            .await?
-            .ok_or_else(|| Refusal::absent("no such release"))
-    }
+pub(in crate::vault) async fn release_vault(
+    shared: &Shared,
+    release: ReleaseId,
+) -> Result<PatientId, Refusal> {
+    challenge::vault_of(shared, &release)
+        .await?
+        .ok_or_else(|| Refusal::absent("no such release"))
 }
 
 impl ReleaseRow {
     /// The session's ticket, as this server has signed it.
-    pub(super) fn ticket(&self) -> Result<ReleaseTicket, Refusal> {
+    pub(in crate::vault) fn ticket(&self) -> Result<ReleaseTicket, Refusal> {
         let ticket = Signed::<ReleaseTicket>::try_from(self.ticket.clone()).map_err(Refusal::damaged)?;
         Ok(ticket.claimed().clone())
     }
 }
 
-impl Tx<'_> {
-    /// A session, if it is this institution's, open, in its time and not revoked, and what is left of its permission.
-    pub(super) async fn open_release(
-        &mut self,
-        patient: PatientId,
-        release: ReleaseId,
-        holder: Holder,
-    ) -> Result<(ReleaseRow, ReleaseTicket, MeterRow), Refusal> {
-        self.check_holder(&holder).await?;
-        let row = self.read_existing(&tables::release(patient, release)).await?;
-        let ticket = row.ticket()?;
-        let own = Defence::SessionOwner.holds(ticket.institution_id == holder.institution);
-        ensure(own, Problem::NotPermitted, "another institution's release")?;
-        let meter = tables::meter(patient, ticket.permission_id);
-        let meter = self.read_existing(&meter).await?;
-        meter.check_not_ended()?;
-        self.shared.check_back(patient).await?;
-        let open = row.receipt.is_none();
-        ensure(open, Problem::ReleaseClosed, "the release is closed")?;
-        let over = self.has_passed(ticket.expires).await;
-        ensure(!over, Problem::ReleaseClosed, "the release has expired")?;
-        Ok((row, ticket, meter))
-    }
+/// A session, if it is this institution's, open, in its time and not revoked, and what is left of its permission.
+pub(in crate::vault) async fn open_release(
+    tx: &mut Tx<'_>,
+    patient: PatientId,
+    release: ReleaseId,
+    holder: Holder,
+) -> Result<(ReleaseRow, ReleaseTicket, MeterRow), Refusal> {
+    standing::check_holder(tx, &holder).await?;
+    let row = tx.read_existing(&tables::release(patient, release)).await?;
+    let ticket = row.ticket()?;
+    let own = Defence::SessionOwner.holds(ticket.institution_id == holder.institution);
+    ensure(own, Problem::NotPermitted, "another institution's release")?;
+    let meter = tables::meter(patient, ticket.permission_id);
+    let meter = tx.read_existing(&meter).await?;
+    meter.check_not_ended()?;
+    back::check_back(tx.shared, patient).await?;
+    let open = row.receipt.is_none();
+    ensure(open, Problem::ReleaseClosed, "the release is closed")?;
+    let over = tx.has_passed(ticket.expires).await;
+    ensure(!over, Problem::ReleaseClosed, "the release has expired")?;
+    Ok((row, ticket, meter))
 }
 
 /// FLW-9.
@@ -114,7 +117,7 @@ impl SpendRelease {
     /// The record and its length, if the permission is for it (PRM-3, PRM-4).
     async fn record(&self, tx: &mut Tx<'_>, body: &PermissionBody) -> Result<(RecordId, u64), Refusal> {
         if let Some(selector) = &body.collection {
-            return tx.placed_record(body, selector, self.version).await;
+            return placed::placed_record(tx, body, selector, self.version).await;
         }
         let selected = body
             .records
@@ -122,7 +125,7 @@ impl SpendRelease {
             .find(|record| record.version_id == self.version);
         match selected {
             Some(record) => {
-                tx.check_stored(self.patient, self.version).await?;
+                gone::check_stored(tx, self.patient, self.version).await?;
                 Ok((record.record_id, record.stream_len))
             }
             None => {
@@ -172,10 +175,10 @@ impl SpendRelease {
 
     /// What is asked for, if it may be handed out.
     async fn look(&self, tx: &mut Tx<'_>) -> Result<(AskedLeaves, (ReleaseRow, MeterRow)), Refusal> {
-        let (row, ticket, meter) = tx.open_release(self.patient, self.release, self.holder).await?;
+        let (row, ticket, meter) = open_release(tx, self.patient, self.release, self.holder).await?;
         let permission = tables::permission(self.patient, ticket.permission_id);
         let permission = tx.read_existing(&permission).await?.body()?;
-        tx.check_key(permission.recipient_key_hash).await?;
+        standing::check_key(tx, permission.recipient_key_hash).await?;
         let (record, stream_len) = self.record(tx, &permission).await?;
         leaf_range(stream_len, self.first, self.count)?;
         let asked = AskedLeaves {
@@ -211,20 +214,25 @@ impl Operation for SpendRelease {
 
     async fn apply(&self, tx: &mut Tx<'_>) -> Result<Charge, Refusal> {
         let (asked, (mut row, mut meter)) = self.look(tx).await?;
-        let before = tx.noted(self.patient, self.release, self.version).await?;
+        let before = charge::noted(tx, self.patient, self.release, self.version).await?;
         let (noted, bytes) = self.new_bytes(&before, asked.stream_len);
         meter.spend(bytes)?;
         // What cannot be paid is not read, and what cannot be read is not paid (FLW-20): this commits behind the first leaf.
         self.read(&asked).await?;
-        tx.note_opened(self.patient, self.version).await?;
+        opened::note_opened(tx, self.patient, self.version).await?;
         if row.bytes == 0 {
             // The first that it hands out (FLW-16).
             meter.bring(0);
-            tx.has_used(*self.holder.institution.as_bytes()).await?;
+            account::has_used(tx, *self.holder.institution.as_bytes()).await?;
         }
         row.bytes = row.bytes.saturating_add(bytes);
         row.asked = row.asked.saturating_add(1);
-        tx.note((self.patient, self.release), (asked.record, self.version), &noted);
+        charge::note(
+            tx,
+            (self.patient, self.release),
+            (asked.record, self.version),
+            &noted,
+        );
         let meter_key = tables::meter(self.patient, asked.permission.permission_id);
         tx.put(&meter_key, &meter);
         tx.put(&tables::release(self.patient, self.release), &row);

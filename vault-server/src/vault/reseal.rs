@@ -15,16 +15,20 @@ use protocol_spec::{
     submitted::{self, Submitted},
 };
 
-use super::{
-    Caller, Intent, Refusal, Shared, Vault,
-    commit::Stream,
+use crate::vault::{
+    acts,
+    caller::{Caller, Intent},
+    commit::{self, Stream},
+    gone, history, idempotency,
     placement::Place,
     proven::{OwnDevice, Proven},
-    refusal::ensure,
+    refusal::{Refusal, ensure},
+    session_rows,
+    shared::Shared,
     submission::Submission,
     tables::{self, Expiring, PlacementRow, RecordRow, ResealRow, UploadRow},
-    tx::{Operation, Tx, random},
-    units::millis,
+    tx::{Operation, Tx},
+    units::{millis, random},
     upload::{OpenUpload, Pays},
     who::Sender,
 };
@@ -34,57 +38,52 @@ use pb::history_entry::What;
 /// Sessions that a patient's devices may have open.
 const MOST: u64 = 16;
 
-impl Vault {
-    /// Puts the new version in the place of the old one, of which nothing can be read any more; the sweeper has the store's
-    /// files forget it.
-    ///
-    /// # Errors
-    /// `not-permitted`, `malformed`, `upload-closed`, `leaves-missing`, `digest-mismatch`, `record-mismatch`,
-    /// `epoch-mismatch`, `placement-conflict`.
-    pub async fn commit_reseal(
-        &self,
-        caller: &Caller,
-        intent: &Intent,
-        upload: UploadId,
-        message: pb::CommitReseal,
-    ) -> Result<pb::Receipt, Refusal> {
-        let who = Proven::<OwnDevice>::new(&self.shared, caller)?;
-        let patient = who.principal();
-        let stored = match self.shared.answered(caller, intent).await? {
-            Some(receipt) => Ok(receipt),
-            None => {
-                let submitted::CommitReseal {
-                    upload: stream,
-                    adoption,
-                } = Submitted::read(message)?;
-                let sender = Sender::Patient(patient);
-                let stream = Stream::new(patient, upload, sender, stream, &self.shared)?;
-                let place = Place::of(adoption, &who)?;
-                let _claim = self.shared.store_inline(&stream).await?;
-                let commit = CommitReseal { stream, place };
-                self.shared.mutate(caller, intent, &commit).await
-            }
-        };
-        let mut receipt: pb::Receipt = stored?;
-        let said = Signed::<UploadReceipt>::try_from(receipt.statement.clone()).map_err(Refusal::damaged)?;
-        if let Some(replaced) = said
-            .claimed()
-            .replaces
-            .filter(|_| !Defence::ReplacedVersions.is_off())
-        {
-            // Should this process end before, the sweeper does it.
-            self.shared
-                .blobs
-                .delete(*replaced.as_bytes(), 0..u32::MAX)
-                .await?;
+/// Puts the new version in the place of the old one, of which nothing can be read any more; the sweeper has the store's
+/// files forget it.
+///
+/// # Errors
+/// `not-permitted`, `malformed`, `upload-closed`, `leaves-missing`, `digest-mismatch`, `record-mismatch`,
+/// `epoch-mismatch`, `placement-conflict`.
+pub(crate) async fn commit_reseal(
+    shared: &Shared,
+    caller: &Caller,
+    intent: &Intent,
+    upload: UploadId,
+    message: pb::CommitReseal,
+) -> Result<pb::Receipt, Refusal> {
+    let who = Proven::<OwnDevice>::new(&shared, caller)?;
+    let patient = who.principal();
+    let stored = match idempotency::answered_now(shared, caller, intent).await? {
+        Some(receipt) => Ok(receipt),
+        None => {
+            let submitted::CommitReseal {
+                upload: stream,
+                adoption,
+            } = Submitted::read(message)?;
+            let sender = Sender::Patient(patient);
+            let stream = Stream::new(patient, upload, sender, stream, &shared)?;
+            let place = Place::of(adoption, &who)?;
+            let _claim = commit::store_inline(shared, &stream).await?;
+            let commit = CommitReseal { stream, place };
+            idempotency::mutate(shared, caller, intent, &commit).await
         }
-        self.shared.complete(patient, &mut receipt).await?;
-        Ok(receipt)
+    };
+    let mut receipt: pb::Receipt = stored?;
+    let said = Signed::<UploadReceipt>::try_from(receipt.statement.clone()).map_err(Refusal::damaged)?;
+    if let Some(replaced) = said
+        .claimed()
+        .replaces
+        .filter(|_| !Defence::ReplacedVersions.is_off())
+    {
+        // Should this process end before, the sweeper does it.
+        shared.blobs.delete(*replaced.as_bytes(), 0..u32::MAX).await?;
     }
+    shared.complete(patient, &mut receipt).await?;
+    Ok(receipt)
 }
 
 /// Opens a session in which a placed record of the caller is sealed anew (REV-9).
-pub(super) struct OpenReseal {
+pub(crate) struct OpenReseal {
     patient: PatientId,
     replaces: VersionId,
     version: VersionId,
@@ -112,11 +111,11 @@ impl Operation for OpenReseal {
             replaces,
             version,
         } = *self;
-        let old = tx.placed_version(patient, replaces).await?;
+        let old = placed_version(tx, patient, replaces).await?;
         tx.place(&version, patient).await?;
         let upload = UploadId::mint(tx.now, random()?);
         tx.place(&upload, patient).await?;
-        tx.open_session(*patient.as_bytes(), MOST).await?;
+        session_rows::open_session(tx, *patient.as_bytes(), MOST).await?;
         let expires = tx.now.saturating_add(millis(tx.shared.limits.upload_ttl));
         let reseal = ResealRow {
             replaces: Bytes::copy_from_slice(replaces.as_bytes()),
@@ -143,21 +142,19 @@ struct PlacedVersion {
     placement: PlacementRow,
 }
 
-impl Tx<'_> {
-    async fn placed_version(
-        &mut self,
-        patient: PatientId,
-        version: VersionId,
-    ) -> Result<PlacedVersion, Refusal> {
-        let record = self.read(&tables::record(patient, version)).await?;
-        self.check_not_gone(patient, version).await?;
-        let placement = self.read(&tables::placement(patient, version)).await?;
-        let gone = || Refusal::new(Problem::RecordMismatch, "the version is not placed in the vault");
-        Ok(PlacedVersion {
-            record: record.ok_or_else(gone)?,
-            placement: placement.ok_or_else(gone)?,
-        })
-    }
+async fn placed_version(
+    tx: &mut Tx<'_>,
+    patient: PatientId,
+    version: VersionId,
+) -> Result<PlacedVersion, Refusal> {
+    let record = tx.read(&tables::record(patient, version)).await?;
+    gone::check_not_gone(tx, patient, version).await?;
+    let placement = tx.read(&tables::placement(patient, version)).await?;
+    let gone = || Refusal::new(Problem::RecordMismatch, "the version is not placed in the vault");
+    Ok(PlacedVersion {
+        record: record.ok_or_else(gone)?,
+        placement: placement.ok_or_else(gone)?,
+    })
 }
 
 struct CommitReseal {
@@ -179,7 +176,7 @@ impl Operation for CommitReseal {
             *version,
             reseal.replaces.as_ref().try_into().map_err(Refusal::damaged)?,
         );
-        let old = tx.placed_version(patient, replaces).await?;
+        let old = placed_version(tx, patient, replaces).await?;
         let stored = old.record.stored.clone().unwrap_or_default();
         ensure(
             stored.stream_len == self.stream.stream_len,
@@ -206,9 +203,9 @@ impl Operation for CommitReseal {
             .await?;
         self.place.check_record(tx).await?;
         self.place.put(tx, Some(old.placement)).await?;
-        tx.drop_version(patient, replaces);
-        tx.close_session(*patient.as_bytes()).await?;
-        tx.record_history(patient, What::Stored(receipt.clone())).await?;
+        drop_version(tx, patient, replaces);
+        session_rows::close_session(tx, *patient.as_bytes()).await?;
+        history::record_history(tx, patient, What::Stored(receipt.clone())).await?;
         Ok(receipt)
     }
 }
@@ -231,47 +228,46 @@ impl CommitReseal {
             content_root: self.stream.content_root,
             sealed_manifest_hash: Sha256Digest::of(&self.stream.sealed_manifest),
             replaces: Some(replaces),
-            vault_head: tx.newest_head(self.stream.patient).await?,
+            vault_head: acts::newest_head(tx, self.stream.patient).await?,
             ..before.claimed().clone()
         };
         Ok(Signed::sign(receipt, |message| tx.shared.operator.sign(message)))
     }
 }
 
-impl Tx<'_> {
-    /// Forgets a version whose place another has taken; what its rows pointed at is due to be destroyed.
-    fn drop_version(&mut self, patient: PatientId, version: VersionId) {
-        if Defence::ReplacedVersions.is_off() {
-            return;
-        }
-        self.delete(&tables::record(patient, version));
-        self.delete(&tables::placement(patient, version));
-        self.delete(&tables::manifest(patient, version));
-        self.expire_version(patient, version);
+/// Forgets a version whose place another has taken; what its rows pointed at is due to be destroyed.
+fn drop_version(tx: &mut Tx<'_>, patient: PatientId, version: VersionId) {
+    if Defence::ReplacedVersions.is_off() {
+        return;
     }
+    tx.delete(&tables::record(patient, version));
+    tx.delete(&tables::placement(patient, version));
+    tx.delete(&tables::manifest(patient, version));
+    expire_version(tx, patient, version);
+}
 
-    /// What was stored of a version is due to be destroyed.
-    pub(super) fn expire_version(&mut self, patient: PatientId, version: VersionId) {
-        self.expire(AT_ONCE, Expiring::Version(patient, version));
-    }
+/// What was stored of a version is due to be destroyed.
+pub(in crate::vault) fn expire_version(tx: &mut Tx<'_>, patient: PatientId, version: VersionId) {
+    tx.expire(AT_ONCE, Expiring::Version(patient, version));
 }
 
 /// When what was stored of a version is due that is not in the vault any more.
 const AT_ONCE: u64 = 0;
 
-impl Shared {
-    /// Has the store forget versions that are not in the vault any more, whose leaves are deleted, and the rows that were deleted with them, so that no
-    /// file holds them. However many of one patient's there are: it rewrites all her rows.
-    pub(super) async fn shred_versions(&self, replaced: &[(PatientId, VersionId)]) -> Result<(), Refusal> {
-        if replaced.is_empty() {
-            return Ok(());
-        }
-        let versions = replaced.iter().map(|(_, version)| *version.as_bytes());
-        self.blobs.purge_leaves(versions.collect()).await?;
-        let patients: BTreeSet<_> = replaced.iter().map(|(patient, _)| *patient.as_bytes()).collect();
-        for patient in patients {
-            self.ledger.purge(&patient).await?;
-        }
-        Ok(())
+/// Has the store forget versions that are not in the vault any more, whose leaves are deleted, and the rows that were deleted with them, so that no
+/// file holds them. However many of one patient's there are: it rewrites all her rows.
+pub(in crate::vault) async fn shred_versions(
+    shared: &Shared,
+    replaced: &[(PatientId, VersionId)],
+) -> Result<(), Refusal> {
+    if replaced.is_empty() {
+        return Ok(());
     }
+    let versions = replaced.iter().map(|(_, version)| *version.as_bytes());
+    shared.blobs.purge_leaves(versions.collect()).await?;
+    let patients: BTreeSet<_> = replaced.iter().map(|(patient, _)| *patient.as_bytes()).collect();
+    for patient in patients {
+        shared.ledger.purge(&patient).await?;
+    }
+    Ok(())
 }

@@ -16,68 +16,71 @@ use protocol_spec::{
     vault_head::Act,
 };
 
-use super::{
-    Caller, Refusal, Shared, Vault,
-    log::statement_hash,
-    proven::{Admitted, OwnDevice, Proven},
-    refusal::ensure,
-    release_end::CloseRelease,
-    submission::{Submission, Turn},
-    tables,
-    tell::Tells,
-    tx::{Operation, Tx},
+use crate::{
+    store::SCAN_LIMIT,
+    vault::{
+        caller::Caller,
+        emergency, listed,
+        log::statement_hash,
+        proven::{Admitted, OwnDevice, Proven},
+        refusal::{Refusal, ensure},
+        release_end::CloseRelease,
+        run,
+        shared::Shared,
+        submission::{Submission, Turn},
+        tables,
+        tell::{self, Tells},
+        tx::{Operation, Tx},
+    },
 };
-use crate::store::SCAN_LIMIT;
 
 use pb::{event, history_entry};
 
-impl Vault {
-    /// The releases there were under one of the caller's permissions, in the order of their ids, after this one.
-    ///
-    /// # Errors
-    /// `not-permitted`.
-    pub async fn past_releases(
-        &self,
-        caller: &Caller,
-        permission: PermissionId,
-        after: Option<ReleaseId>,
-        limit: usize,
-    ) -> Result<pb::ReleaseList, Refusal> {
-        let patient = caller.patient()?;
-        let shared = &self.shared;
-        let known = tables::permission(patient, permission)
-            .get(&*shared.ledger)
-            .await?;
-        known.ok_or_else(|| Refusal::absent("no such permission"))?;
-        let limit = limit.clamp(1, MAX_RELEASES);
-        let ids = shared.releases_under(patient, permission, after, limit).await?;
-        let next = ids.last().filter(|_| ids.len() == limit);
-        let next = next.map_or_else(Bytes::new, |last| Bytes::copy_from_slice(last.as_bytes()));
-        let mut list = pb::ReleaseList {
-            releases: Vec::new(),
-            next,
+/// The releases there were under one of the caller's permissions, in the order of their ids, after this one.
+///
+/// # Errors
+/// `not-permitted`.
+pub(crate) async fn past_releases(
+    shared: &Shared,
+    caller: &Caller,
+    permission: PermissionId,
+    after: Option<ReleaseId>,
+    limit: usize,
+) -> Result<pb::ReleaseList, Refusal> {
+    let patient = caller.patient()?;
+    let shared = &shared;
+    let known = tables::permission(patient, permission)
+        .get(&*shared.ledger)
+        .await?;
+    known.ok_or_else(|| Refusal::absent("no such permission"))?;
+    let limit = limit.clamp(1, MAX_RELEASES);
+    let ids = releases_under(shared, patient, permission, after, limit).await?;
+    let next = ids.last().filter(|_| ids.len() == limit);
+    let next = next.map_or_else(Bytes::new, |last| Bytes::copy_from_slice(last.as_bytes()));
+    let mut list = pb::ReleaseList {
+        releases: Vec::new(),
+        next,
+    };
+    for id in ids {
+        let row = tables::release(patient, id).get(&*shared.ledger).await?;
+        let row = row.ok_or_else(|| Refusal::damaged("a release has no row"))?;
+        let mut release = pb::PastRelease {
+            ticket: Some(pb::Receipt {
+                statement: row.ticket,
+                proof: None,
+            }),
+            receipt: row.receipt,
         };
-        for id in ids {
-            let row = tables::release(patient, id).get(&*shared.ledger).await?;
-            let row = row.ok_or_else(|| Refusal::damaged("a release has no row"))?;
-            let mut release = pb::PastRelease {
-                ticket: Some(pb::Receipt {
-                    statement: row.ticket,
-                    proof: None,
-                }),
-                receipt: row.receipt,
-            };
-            for receipt in release.ticket.iter_mut().chain(&mut release.receipt) {
-                shared.complete(patient, receipt).await?;
-            }
-            list.releases.push(release);
+        for receipt in release.ticket.iter_mut().chain(&mut release.receipt) {
+            shared.complete(patient, receipt).await?;
         }
-        Ok(list)
+        list.releases.push(release);
     }
+    Ok(list)
 }
 
 /// The patient takes a permission back. Repeating it changes nothing, and gives the first receipt.
-pub(super) struct SubmitRevocation {
+pub(crate) struct SubmitRevocation {
     revocation: Admitted<PatientVerified<Revocation>>,
 }
 
@@ -98,8 +101,8 @@ impl Submission for SubmitRevocation {
             Some(answer) => answer,
             None => {
                 let revocation = &self.revocation;
-                shared.run(&Revoke { caller, revocation }).await?;
-                shared.close_releases(patient, permission).await?;
+                run::run(shared, &Revoke { caller, revocation }).await?;
+                close_releases(shared, patient, permission).await?;
                 turn.commit(self).await?
             }
         };
@@ -126,7 +129,7 @@ impl Operation for Revoke<'_> {
     async fn apply(&self, tx: &mut Tx<'_>) -> Result<(), Refusal> {
         let Self { caller, revocation } = self;
         tx.protects = true;
-        tx.check_listed(caller).await?;
+        listed::check_caller_listed(tx, caller).await?;
         let (patient, id) = (revocation.patient_id, revocation.permission_id);
         let permission = tx.read_existing(&tables::permission(patient, id)).await?;
         ensure(
@@ -151,12 +154,11 @@ impl Operation for Revoke<'_> {
             .history(history_entry::What::Revoked(message.clone()));
         let body = permission.body()?;
         if body.kind == Kind::Emergency {
-            tx.tell(tells).await?;
-            return tx.end_emergency(patient, id, message).await;
+            tell::tell(tx, tells).await?;
+            return emergency::end_emergency(tx, patient, id, message).await;
         }
         let institution = *body.institution_id.as_bytes();
-        tx.tell(tells.inbox(institution, event::What::Revoked(message)))
-            .await?;
+        tell::tell(tx, tells.inbox(institution, event::What::Revoked(message))).await?;
         Ok(())
     }
 }
@@ -181,7 +183,7 @@ impl Operation for SubmitRevocation {
         let first =
             PatientSigned::<Revocation>::try_from(answer.revocation.clone()).map_err(Refusal::damaged)?;
         let permission = tx.read_existing(&tables::permission(patient, id)).await?;
-        let (releases, releases_hash) = tx.shared.releases_hash(patient, id).await?;
+        let (releases, releases_hash) = releases_hash(tx.shared, patient, id).await?;
         let operator = &tx.shared.operator;
         let receipt = RevocationReceipt {
             created: tx.now,
@@ -209,68 +211,66 @@ impl Operation for SubmitRevocation {
 /// Most releases of one page.
 const MAX_RELEASES: usize = 64;
 
-impl Shared {
-    /// Closes what is open under a revoked permission (REV-1). Nothing new is opened under it.
-    async fn close_releases(&self, patient: PatientId, permission: PermissionId) -> Result<(), Refusal> {
-        let mut after = None;
-        loop {
-            let ids = self
-                .releases_under(patient, permission, after, SCAN_LIMIT)
-                .await?;
-            for release in &ids {
-                let close = CloseRelease {
-                    patient,
-                    release: *release,
-                    institution: None,
-                };
-                self.run(&close).await?;
-            }
-            match ids.last() {
-                Some(last) if ids.len() == SCAN_LIMIT => after = Some(*last),
-                _ => return Ok(()),
-            }
+/// Closes what is open under a revoked permission (REV-1). Nothing new is opened under it.
+async fn close_releases(
+    shared: &Shared,
+    patient: PatientId,
+    permission: PermissionId,
+) -> Result<(), Refusal> {
+    let mut after = None;
+    loop {
+        let ids = releases_under(shared, patient, permission, after, SCAN_LIMIT).await?;
+        for release in &ids {
+            let close = CloseRelease {
+                patient,
+                release: *release,
+                institution: None,
+            };
+            run::run(shared, &close).await?;
+        }
+        match ids.last() {
+            Some(last) if ids.len() == SCAN_LIMIT => after = Some(*last),
+            _ => return Ok(()),
         }
     }
+}
 
-    /// Number of releases under a permission, all closed, and the hash over their receipts.
-    async fn releases_hash(
-        &self,
-        patient: PatientId,
-        permission: PermissionId,
-    ) -> Result<(u32, Sha256Digest), Refusal> {
-        let (mut releases, mut hasher, mut after) = (0_u32, ReceiptsHasher::default(), None);
-        loop {
-            let ids = self
-                .releases_under(patient, permission, after, SCAN_LIMIT)
-                .await?;
-            for id in &ids {
-                let row = tables::release(patient, *id).get(&*self.ledger).await?;
-                let receipt = row.and_then(|row| row.receipt);
-                let receipt = receipt.ok_or_else(|| Refusal::damaged("a release is not closed"))?;
-                hasher.add(&statement_hash(receipt.statement.as_ref()));
-                releases = releases.saturating_add(1);
-            }
-            match ids.last() {
-                Some(last) if ids.len() == SCAN_LIMIT => after = Some(*last),
-                _ => return Ok((releases, hasher.finish())),
-            }
+/// Number of releases under a permission, all closed, and the hash over their receipts.
+async fn releases_hash(
+    shared: &Shared,
+    patient: PatientId,
+    permission: PermissionId,
+) -> Result<(u32, Sha256Digest), Refusal> {
+    let (mut releases, mut hasher, mut after) = (0_u32, ReceiptsHasher::default(), None);
+    loop {
+        let ids = releases_under(shared, patient, permission, after, SCAN_LIMIT).await?;
+        for id in &ids {
+            let row = tables::release(patient, *id).get(&*shared.ledger).await?;
+            let receipt = row.and_then(|row| row.receipt);
+            let receipt = receipt.ok_or_else(|| Refusal::damaged("a release is not closed"))?;
+            hasher.add(&statement_hash(receipt.statement.as_ref()));
+            releases = releases.saturating_add(1);
+        }
+        match ids.last() {
+            Some(last) if ids.len() == SCAN_LIMIT => after = Some(*last),
+            _ => return Ok((releases, hasher.finish())),
         }
     }
+}
 
-    /// At most `limit` releases under a permission, of at most [`SCAN_LIMIT`].
-    async fn releases_under(
-        &self,
-        patient: PatientId,
-        permission: PermissionId,
-        after: Option<ReleaseId>,
-        limit: usize,
-    ) -> Result<Vec<ReleaseId>, Refusal> {
-        let first = tables::all_used(patient, permission);
-        let from = tables::all_used(patient, permission).behind(after);
-        let rows = from.scan(&*self.ledger, limit).await?;
-        let of_permission = rows.iter().map_while(|(suffix, _)| first.rest(suffix));
-        of_permission
-            .map(|release| ReleaseId::try_from(release).map_err(Refusal::damaged))
-            .collect()
-    }
+/// At most `limit` releases under a permission, of at most [`SCAN_LIMIT`].
+async fn releases_under(
+    shared: &Shared,
+    patient: PatientId,
+    permission: PermissionId,
+    after: Option<ReleaseId>,
+    limit: usize,
+) -> Result<Vec<ReleaseId>, Refusal> {
+    let first = tables::all_used(patient, permission);
+    let from = tables::all_used(patient, permission).behind(after);
+    let rows = from.scan(&*shared.ledger, limit).await?;
+    let of_permission = rows.iter().map_while(|(suffix, _)| first.rest(suffix));
+    of_permission
+        .map(|release| ReleaseId::try_from(release).map_err(Refusal::damaged))
+        .collect()
 }

@@ -10,40 +10,39 @@ use protocol_spec::{
     vault_head::{Act, wraps_hash},
 };
 
-use super::{
-    Caller, Refusal, Shared, Vault,
-    proven::{OwnDevice, Proven},
-    refusal::ensure,
-    submission::Submission,
-    tables::{self, Counted, WrapRow},
-    tell::Tells,
-    tx::{Operation, Tx},
+use crate::{
+    store::SCAN_LIMIT,
+    vault::{
+        caller::Caller,
+        collections,
+        proven::{OwnDevice, Proven},
+        refusal::{Refusal, ensure},
+        shared::Shared,
+        submission::Submission,
+        tables::{self, Counted, WrapRow},
+        tell::{self, Tells},
+        tx::{Operation, Tx},
+    },
 };
-use crate::store::SCAN_LIMIT;
 
-impl Vault {
-    /// Data keys of the caller's collection as they are wrapped in one epoch, in the order of their placements.
-    ///
-    /// # Errors
-    /// `not-permitted` unless a patient asks; those of the store.
-    pub async fn wraps(
-        &self,
-        caller: &Caller,
-        collection: Collection,
-        after: u64,
-        limit: usize,
-    ) -> Result<pb::WrapPage, Refusal> {
-        let limit = limit.clamp(1, MAX_WRAPS);
-        let rows = self
-            .shared
-            .wrap_rows(caller.patient()?, collection, after, limit + 1)
-            .await?;
-        let more = rows.len() > limit;
-        let wraps: Vec<_> = rows.into_iter().take(limit).map(wrap).collect();
-        let last = wraps.last().filter(|_| more);
-        let next = last.map_or(0, |wrap: &pb::Wrap| wrap.number);
-        Ok(pb::WrapPage { wraps, next })
-    }
+/// Data keys of the caller's collection as they are wrapped in one epoch, in the order of their placements.
+///
+/// # Errors
+/// `not-permitted` unless a patient asks; those of the store.
+pub(crate) async fn wraps(
+    shared: &Shared,
+    caller: &Caller,
+    collection: Collection,
+    after: u64,
+    limit: usize,
+) -> Result<pb::WrapPage, Refusal> {
+    let limit = limit.clamp(1, MAX_WRAPS);
+    let rows = wrap_rows(shared, caller.patient()?, collection, after, limit + 1).await?;
+    let more = rows.len() > limit;
+    let wraps: Vec<_> = rows.into_iter().take(limit).map(wrap).collect();
+    let last = wraps.last().filter(|_| more);
+    let next = last.map_or(0, |wrap: &pb::Wrap| wrap.number);
+    Ok(pb::WrapPage { wraps, next })
 }
 
 fn wrap(row: WrapRow) -> pb::Wrap {
@@ -55,40 +54,38 @@ fn wrap(row: WrapRow) -> pb::Wrap {
     }
 }
 
-impl Shared {
-    /// At most `limit` wraps of one epoch, after this placement.
-    pub(super) async fn wrap_rows(
-        &self,
-        patient: PatientId,
-        collection: Collection,
-        after: u64,
-        limit: usize,
-    ) -> Result<Vec<WrapRow>, Refusal> {
-        let mut from = tables::wrap(patient, collection, after.saturating_add(1));
-        let mut rows = Vec::new();
-        while rows.len() < limit {
-            let step = (limit - rows.len()).min(SCAN_LIMIT);
-            let batch = from.scan(&*self.ledger, step).await?;
-            let full = batch.len() == step;
-            if let Some((last, _)) = batch.last() {
-                from = from.after(last);
-            }
-            let mut of_epoch = batch
-                .into_iter()
-                .take_while(|(suffix, _)| tables::is_wrap_of(suffix, collection))
-                .peekable();
-            let before = rows.len();
-            rows.extend(of_epoch.by_ref().map(|(_, row)| row));
-            if !full || rows.len() - before < step {
-                break;
-            }
+/// At most `limit` wraps of one epoch, after this placement.
+pub(in crate::vault) async fn wrap_rows(
+    shared: &Shared,
+    patient: PatientId,
+    collection: Collection,
+    after: u64,
+    limit: usize,
+) -> Result<Vec<WrapRow>, Refusal> {
+    let mut from = tables::wrap(patient, collection, after.saturating_add(1));
+    let mut rows = Vec::new();
+    while rows.len() < limit {
+        let step = (limit - rows.len()).min(SCAN_LIMIT);
+        let batch = from.scan(&*shared.ledger, step).await?;
+        let full = batch.len() == step;
+        if let Some((last, _)) = batch.last() {
+            from = from.after(last);
         }
-        Ok(rows)
+        let mut of_epoch = batch
+            .into_iter()
+            .take_while(|(suffix, _)| tables::is_wrap_of(suffix, collection))
+            .peekable();
+        let before = rows.len();
+        rows.extend(of_epoch.by_ref().map(|(_, row)| row));
+        if !full || rows.len() - before < step {
+            break;
+        }
     }
+    Ok(rows)
 }
 
 /// Takes data keys of a collection under its current key (REV-5).
-pub(super) struct PutWraps {
+pub(crate) struct PutWraps {
     patient: PatientId,
     message: submitted::PutWraps,
 }
@@ -120,7 +117,7 @@ impl Operation for PutWraps {
             epoch: message.epoch,
             ..from
         };
-        tx.check_current(*patient, to).await?;
+        collections::check_current_epoch(tx, *patient, to).await?;
         ensure(
             from.epoch < to.epoch,
             Problem::EpochMismatch,
@@ -150,7 +147,7 @@ impl Operation for PutWraps {
             .iter()
             .map(|wrap| (wrap.number, wrap.data_key_wrap.bytes().as_ref()));
         let act = Act::Wraps(id, wraps_hash(to.epoch, wraps));
-        tx.tell(Tells::of(*patient).act(act)).await?;
+        tell::tell(tx, Tells::of(*patient).act(act)).await?;
         Ok(())
     }
 }

@@ -6,24 +6,24 @@ use protocol_spec::{
     directory::Institution,
     ids::InstitutionId,
     log::Entry,
-    messages as pb,
     problem::Problem,
     statement::Verified,
     submitted::{self, TerminalKeys},
 };
 
-use super::{
-    Refusal,
+use crate::vault::{
+    entries,
     proven::{Admitted, IdentityAlone, Proven},
-    refusal::ensure,
+    refusal::{Refusal, ensure},
     submission::{Submission, Turn},
     tables::{self, RecipientKeyRow},
-    terminals::MOST_TERMINALS,
+    terminals::{self, MOST_TERMINALS},
     tx::{Operation, Tx},
+    withdrawal,
 };
 
 /// An institution goes on with another recipient key.
-pub(super) struct Rotate {
+pub(crate) struct Rotate {
     next: Institution,
     terminals: Vec<TerminalKeys>,
 }
@@ -34,7 +34,7 @@ impl Submission for Rotate {
 
     fn admit(message: Self::Message, who: &Proven<'_, IdentityAlone>) -> Result<Self, Refusal> {
         let shared = who.shared();
-        let next = shared.accredited(message.keys, message.accreditation, &message.secret)?;
+        let next = entries::accredited(shared, message.keys, message.accreditation, &message.secret)?;
         ensure(
             Defence::OwnStatements.holds(next.id() == who.principal().id()),
             Problem::NotPermitted,
@@ -64,68 +64,40 @@ impl Operation for Rotate {
         if row.keys == Some(next.keys().to_message()) {
             return Ok(());
         }
-        let present = tx.shared.stored_institution(row)?;
+        let present = entries::stored_institution(tx.shared, row)?;
         next.check_succeeds(&present.link())
             .map_err(|error| Refusal::new(Problem::ChainConflict, error))?;
         let overlap_ends = next.keys().succession.map_or(0, |place| place.overlap_ends);
-        tx.end_keys(&present, overlap_ends.max(1)).await?;
-        tx.put_entry(next).await?;
+        end_keys(tx, &present, overlap_ends.max(1)).await?;
+        entries::put_entry(tx, next).await?;
         for TerminalKeys { terminal_id, keys } in terminals {
-            tx.give_keys(next.id(), *terminal_id, keys).await?;
+            terminals::give_keys(tx, next.id(), *terminal_id, keys).await?;
         }
         Ok(())
     }
 }
 
-impl Tx<'_> {
-    /// Writes an entry: the institution's newest, in its chain, in the log. Nobody has had its recipient key before
-    /// (INS-3).
-    pub(super) async fn put_entry(&mut self, institution: &Institution) -> Result<(), Refusal> {
-        let (id, sequence) = (institution.id(), institution.sequence());
+/// Lets the keys of the present entry and of those before it end at this time, or when they end anyway (INS-5).
+async fn end_keys(tx: &mut Tx<'_>, present: &Institution, ends: u64) -> Result<(), Refusal> {
+    let mut institution = present.clone();
+    loop {
         let key = tables::recipient_key(institution.recipient_key().digest());
-        let unused = self.read(&key).await?.is_none();
-        ensure(
-            Defence::Succession.holds(unused),
-            Problem::AlreadyExists,
-            "the recipient key stands in another entry",
-        )?;
-        let row = RecipientKeyRow { ends: 0 };
-        self.put(&key, &row);
-        let entry = pb::DirectoryEntry {
-            keys: Some(institution.keys().to_message()),
-            accreditation: Some(institution.accreditation().to_message()),
-            ..pb::DirectoryEntry::default()
-        };
-        self.publish(&Entry::keys(institution))?;
-        self.put(&tables::entry(id, sequence), &entry);
-        self.put(&tables::institution(id), &entry);
-        Ok(())
-    }
-
-    /// Lets the keys of the present entry and of those before it end at this time, or when they end anyway (INS-5).
-    async fn end_keys(&mut self, present: &Institution, ends: u64) -> Result<(), Refusal> {
-        let mut institution = present.clone();
-        loop {
-            let key = tables::recipient_key(institution.recipient_key().digest());
-            let row = self.read(&key).await?.unwrap_or_default();
-            // Older keys end no later.
-            if row.ends != 0 && row.ends <= ends {
-                return Ok(());
-            }
-            self.put(&key, &RecipientKeyRow { ends });
-            let Some(before) = institution.sequence().checked_sub(1) else {
-                return Ok(());
-            };
-            let entry = self
-                .read_existing(&tables::entry(institution.id(), before))
-                .await?;
-            institution = self.shared.stored_institution(entry)?;
+        let row = tx.read(&key).await?.unwrap_or_default();
+        // Older keys end no later.
+        if row.ends != 0 && row.ends <= ends {
+            return Ok(());
         }
+        tx.put(&key, &RecipientKeyRow { ends });
+        let Some(before) = institution.sequence().checked_sub(1) else {
+            return Ok(());
+        };
+        let entry = tx.read_existing(&tables::entry(institution.id(), before)).await?;
+        institution = entries::stored_institution(tx.shared, entry)?;
     }
 }
 
 /// An institution ends.
-pub(super) struct Retire {
+pub(crate) struct Retire {
     institution: InstitutionId,
     retirement: Admitted<Verified<Retirement>>,
 }
@@ -157,14 +129,14 @@ impl Operation for Retire {
     async fn apply(&self, tx: &mut Tx<'_>) -> Result<(), Refusal> {
         let key = tables::institution(self.institution);
         let mut entry = tx.read_existing(&key).await?;
-        let present = tx.shared.stored_institution(entry.clone())?;
+        let present = entries::stored_institution(tx.shared, entry.clone())?;
         ensure(
             present.entry_hash() == self.retirement.entry_hash,
             Problem::ChainConflict,
             "it is over another entry",
         )?;
         entry.retirement = Some(self.retirement.to_message());
-        tx.end_institution(self.institution, &entry, &Entry::retirement(&self.retirement))?;
+        withdrawal::end_institution(tx, self.institution, &entry, &Entry::retirement(&self.retirement))?;
         Ok(())
     }
 }

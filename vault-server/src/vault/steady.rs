@@ -6,22 +6,22 @@
 
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
-use super::units::millis;
+use crate::vault::units::millis;
 
 /// How far a clock may be ahead.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) struct Jumps {
+pub(in crate::vault) struct Jumps {
     /// Of the time that has gone by, while the server runs.
-    pub(super) running: Duration,
+    pub(in crate::vault) running: Duration,
     /// Of the vault's last time, when it starts.
-    pub(super) starting: Duration,
+    pub(in crate::vault) starting: Duration,
     /// The operator has said that it is right as late as this, in milliseconds since 1970.
-    pub(super) accepted: u64,
+    pub(in crate::vault) accepted: u64,
 }
 
 /// What the clock said once, and how much steady time had gone by then.
 #[derive(Clone, Copy, Debug)]
-pub(super) struct Steady {
+pub(in crate::vault) struct Steady {
     clock: u64,
     at: Duration,
     /// The vault's last time, as long as the clock has not reached it since the start: then nobody knows yet what is right.
@@ -31,7 +31,7 @@ pub(super) struct Steady {
 
 /// What time it is taken to be.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Believed {
+pub(in crate::vault) enum Believed {
     /// What the clock says.
     Clock(u64),
     /// What has gone by since the clock was last believed, which is less.
@@ -40,7 +40,7 @@ pub(super) enum Believed {
 
 impl Steady {
     /// Begins with a clock, if it is not too far ahead of the vault's `last` time; 0 is of a vault that has none.
-    pub(super) fn begin(clock: u64, at: Duration, last: u64, jumps: Jumps) -> Result<Self, String> {
+    pub(in crate::vault) fn begin(clock: u64, at: Duration, last: u64, jumps: Jumps) -> Result<Self, String> {
         let most = last.saturating_add(millis(jumps.starting)).max(jumps.accepted);
         if last == 0 || clock <= most {
             let behind = (clock < last).then_some(last);
@@ -61,7 +61,7 @@ impl Steady {
     }
 
     /// The time to go by, when the clock says `clock` and so much steady time has gone by.
-    pub(super) fn believe(&mut self, clock: u64, at: Duration) -> Believed {
+    pub(in crate::vault) fn believe(&mut self, clock: u64, at: Duration) -> Believed {
         let gone = at.saturating_sub(self.at);
         if let Some(last) = self.behind {
             return self.catch_up(clock, at, last.saturating_add(millis(gone)));
@@ -96,7 +96,7 @@ impl Steady {
 }
 
 impl Believed {
-    pub(super) fn time(self) -> u64 {
+    pub(in crate::vault) fn time(self) -> u64 {
         match self {
             Self::Clock(time) | Self::Held(time) => time,
         }
@@ -104,7 +104,7 @@ impl Believed {
 }
 
 /// A moment as `--accept-clock` takes it.
-pub(super) fn text(ms: u64) -> String {
+pub(in crate::vault) fn text(ms: u64) -> String {
     let moment = UNIX_EPOCH.checked_add(Duration::from_millis(ms));
     // The end of the year 9999, behind which there is no such text.
     let last = UNIX_EPOCH + Duration::from_secs(253_402_300_799);

@@ -9,61 +9,60 @@ use protocol_spec::{
     problem::Problem,
 };
 
-use super::{
-    Caller, Refusal, Vault,
+use crate::vault::{
+    caller::Caller,
     devices::newest,
-    refusal::ensure,
+    refusal::{Refusal, ensure},
+    shared::Shared,
     tables::{self, PatientRow},
 };
 
-impl Vault {
-    /// The newest vault key of a patient, for whoever is enrolled and knows her id (DEV-7, DEV-18).
-    ///
-    /// # Errors
-    /// `not-permitted` when there is no such patient.
-    pub async fn patient_info(
-        &self,
-        caller: &Caller,
-        patient: PatientId,
-    ) -> Result<pb::PatientInfo, Refusal> {
-        let row = self.for_stranger(caller, patient).await?;
-        Ok(pb::PatientInfo {
-            vault_key: row.vault_key,
-        })
-    }
+/// The newest vault key of a patient, for whoever is enrolled and knows her id (DEV-7, DEV-18).
+///
+/// # Errors
+/// `not-permitted` when there is no such patient.
+pub(crate) async fn patient_info(
+    shared: &Shared,
+    caller: &Caller,
+    patient: PatientId,
+) -> Result<pb::PatientInfo, Refusal> {
+    let row = for_stranger(shared, caller, patient).await?;
+    Ok(pb::PatientInfo {
+        vault_key: row.vault_key,
+    })
+}
 
-    /// A patient's newest list of devices, for whoever knows a recovery key that is in it (DEV-18, RCV-8).
-    ///
-    /// # Errors
-    /// `not-permitted` when there is no such patient, or no such key in her list.
-    pub async fn member_list(
-        &self,
-        caller: &Caller,
-        patient: PatientId,
-        member: DeviceId,
-    ) -> Result<pb::MemberList, Refusal> {
-        let row = self.for_stranger(caller, patient).await?;
-        let list = newest(&row, patient)?;
-        let member = list.device(member);
-        let known = member.is_some_and(|device| device.kind == DeviceKind::Recovery);
-        ensure(
-            Defence::StrangersView.holds(known),
-            Problem::NotPermitted,
-            "no recovery key that is in the list",
-        )?;
-        Ok(pb::MemberList {
-            list: row.list,
-            signer: row.signer,
-        })
-    }
+/// A patient's newest list of devices, for whoever knows a recovery key that is in it (DEV-18, RCV-8).
+///
+/// # Errors
+/// `not-permitted` when there is no such patient, or no such key in her list.
+pub(crate) async fn member_list(
+    shared: &Shared,
+    caller: &Caller,
+    patient: PatientId,
+    member: DeviceId,
+) -> Result<pb::MemberList, Refusal> {
+    let row = for_stranger(shared, caller, patient).await?;
+    let list = newest(&row, patient)?;
+    let member = list.device(member);
+    let known = member.is_some_and(|device| device.kind == DeviceKind::Recovery);
+    ensure(
+        Defence::StrangersView.holds(known),
+        Problem::NotPermitted,
+        "no recovery key that is in the list",
+    )?;
+    Ok(pb::MemberList {
+        list: row.list,
+        signer: row.signer,
+    })
+}
 
-    async fn for_stranger(&self, caller: &Caller, patient: PatientId) -> Result<PatientRow, Refusal> {
-        ensure(
-            caller.institution().is_ok() || caller.patient().is_ok(),
-            Problem::NotPermitted,
-            "whoever asks is enrolled",
-        )?;
-        let row = tables::patient(patient).get(&*self.shared.ledger).await?;
-        row.ok_or_else(|| Refusal::absent("no such patient"))
-    }
+async fn for_stranger(shared: &Shared, caller: &Caller, patient: PatientId) -> Result<PatientRow, Refusal> {
+    ensure(
+        caller.institution().is_ok() || caller.patient().is_ok(),
+        Problem::NotPermitted,
+        "whoever asks is enrolled",
+    )?;
+    let row = tables::patient(patient).get(&*shared.ledger).await?;
+    row.ok_or_else(|| Refusal::absent("no such patient"))
 }

@@ -7,17 +7,20 @@
 
 use std::future::Future;
 
-use protocol_spec::submitted::Submitted;
+use protocol_spec::{messages as pb, submitted::Submitted};
 
-use super::{
-    Caller, Intent, Refusal, Shared,
+use crate::vault::{
+    caller::{Caller, Intent},
+    idempotency,
     proven::{Proven, Role},
+    refusal::Refusal,
+    shared::Shared,
     tables::Row,
     tx::Operation,
 };
 
 /// What a principal submits.
-pub(super) trait Submission: Operation<Answer: Row> + Send + Sized {
+pub(crate) trait Submission: Operation<Answer: AnswerRow> + Send + Sized {
     /// As it comes, well-formed.
     type Message: Submitted;
     /// Who may submit it.
@@ -34,44 +37,81 @@ pub(super) trait Submission: Operation<Answer: Row> + Send + Sized {
 
 /// The caller's turn: what it wants done, once.
 #[derive(Clone, Copy)]
-pub(super) struct Turn<'a> {
-    pub(super) shared: &'a Shared,
-    pub(super) caller: &'a Caller,
-    pub(super) intent: &'a Intent,
+pub(crate) struct Turn<'a> {
+    pub(in crate::vault) shared: &'a Shared,
+    pub(in crate::vault) caller: &'a Caller,
+    pub(in crate::vault) intent: &'a Intent,
 }
 
 impl Turn<'_> {
     /// The answer that there was, if it comes again.
-    pub(super) async fn answered<A: Row>(&self) -> Result<Option<A>, Refusal> {
-        self.shared.answered(self.caller, self.intent).await
+    pub(in crate::vault) async fn answered<A: Row>(&self) -> Result<Option<A>, Refusal> {
+        idempotency::answered_now(&self.shared, self.caller, self.intent).await
     }
 
     /// In one commit, which keeps the answer; or gives the answer that there was.
-    pub(super) async fn commit<O>(&self, operation: &O) -> Result<O::Answer, Refusal>
+    pub(in crate::vault) async fn commit<O>(&self, operation: &O) -> Result<O::Answer, Refusal>
     where
         O: Operation<Answer: Row>,
     {
-        self.shared.mutate(self.caller, self.intent, operation).await
+        idempotency::mutate(&self.shared, self.caller, self.intent, operation).await
     }
 }
 
-impl Shared {
-    /// Takes what a caller submits, and carries it out.
-    pub(super) async fn submit<S: Submission>(
-        &self,
-        caller: &Caller,
-        intent: &Intent,
-        wire: <S::Message as Submitted>::Wire,
-    ) -> Result<S::Answer, Refusal> {
-        let submission = {
-            let who = Proven::new(self, caller)?;
-            S::admit(S::Message::read(wire)?, &who)?
-        };
-        let turn = Turn {
-            shared: self,
-            caller,
-            intent,
-        };
-        submission.carry_out(turn).await
+/// Takes what a caller submits, and carries it out.
+pub(crate) async fn submit<S: Submission>(
+    shared: &Shared,
+    caller: &Caller,
+    intent: &Intent,
+    wire: <S::Message as Submitted>::Wire,
+) -> Result<<S::Answer as AnswerRow>::Wire, Refusal> {
+    let submission = {
+        let who = Proven::new(shared, caller)?;
+        S::admit(S::Message::read(wire)?, &who)?
+    };
+    let turn = Turn {
+        shared,
+        caller,
+        intent,
+    };
+    submission.carry_out(turn).await.map(AnswerRow::wire)
+}
+
+/// What answers a submission, as it is kept and as it is sent.
+pub(crate) trait AnswerRow: Row {
+    /// The message that is sent.
+    type Wire;
+
+    /// Makes that message.
+    fn wire(self) -> Self::Wire;
+}
+
+/// What answers nothing of its own is accepted.
+impl AnswerRow for () {
+    type Wire = pb::Accepted;
+
+    fn wire(self) -> pb::Accepted {
+        pb::Accepted {}
     }
 }
+
+macro_rules! answers {
+    ($($message:ident),*) => {$(
+        impl AnswerRow for pb::$message {
+            type Wire = Self;
+
+            fn wire(self) -> Self {
+                self
+            }
+        }
+    )*};
+}
+
+answers!(
+    HelpStarted,
+    LoggedStatement,
+    PermissionAnswer,
+    Receipt,
+    ResealOpened,
+    RevocationAnswer
+);

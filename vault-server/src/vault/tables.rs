@@ -27,18 +27,23 @@ use protocol_spec::{
     messages as pb,
 };
 
-use self::{
-    declare::tables,
-    parts::{LOG, Part as _, Partition as _, SERVER},
-};
-pub(super) use self::{
+pub(in crate::vault) use self::{
     expiring::Expiring,
     key::{Row, RowKey, get_many},
     parts::{Counted, Daily, Placed},
     rows::*,
 };
-use super::log::tile::TileId;
-use crate::store::{CommitId, Key};
+
+use crate::{
+    store::{CommitId, Key},
+    vault::{
+        log::tile::TileId,
+        tables::{
+            declare::tables,
+            parts::{LOG, Part as _, Partition as _, SERVER},
+        },
+    },
+};
 
 /// Generated from `rows/*.proto`, where the comments stand.
 #[allow(unreachable_pub, clippy::use_self, reason = "generated")]
@@ -48,7 +53,7 @@ mod rows {
 
 /// How a row counts in its payer's account.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Charged {
+pub(in crate::vault) enum Charged {
     /// It stays.
     Kept,
     /// An answer, kept for a day.
@@ -276,18 +281,18 @@ tables! {
 }
 
 /// Where a thing lies, by its id.
-pub(super) fn place(id: &impl Placed) -> RowKey<PlaceRow> {
+pub(in crate::vault) fn place(id: &impl Placed) -> RowKey<PlaceRow> {
     let (id, kind) = id.place();
     place_row(id, kind)
 }
 
 /// Offers of new devices, of all there are.
-pub(super) fn offers() -> RowKey<CountRow> {
+pub(in crate::vault) fn offers() -> RowKey<CountRow> {
     count(SERVER, Counted::Offers)
 }
 
 /// Whether a row of [`wrap`] with this suffix is of this collection and epoch.
-pub(super) fn is_wrap_of(suffix: &[u8], collection: Collection) -> bool {
+pub(in crate::vault) fn is_wrap_of(suffix: &[u8], collection: Collection) -> bool {
     let mut parts = Vec::new();
     collection.append_to(&mut parts);
     suffix.starts_with(&parts)

@@ -3,7 +3,6 @@
 use protocol_spec::{
     bodies::{TakeBack, UploadReceipt},
     defence::Defence,
-    ids::{PatientId, VersionId},
     messages as pb,
     problem::Problem,
     statement::{Signed, Verified},
@@ -11,20 +10,20 @@ use protocol_spec::{
     vault_head::Act,
 };
 
-use super::{
-    Refusal,
+use crate::vault::{
+    deletion, opened,
     proven::{Admitted, AnyTerminal, Proven},
-    refusal::ensure,
+    refusal::{Refusal, ensure},
     submission::{Submission, Turn},
     tables::{self, GoneRow, RecordRow},
-    tell::Tells,
+    tell::{self, Tells},
     tx::{Operation, Tx},
 };
 
 use pb::{event, history_entry};
 
 /// The institution that has stored a record takes it back (DEL-6). The same again gives the first take-back.
-pub(super) struct Take {
+pub(crate) struct Take {
     take_back: Admitted<Verified<TakeBack>>,
 }
 
@@ -41,7 +40,7 @@ impl Submission for Take {
     async fn carry_out(&self, turn: Turn<'_>) -> Result<pb::Receipt, Refusal> {
         let mut receipt = turn.commit(self).await?;
         let first = Signed::<TakeBack>::try_from(receipt.statement.clone()).map_err(Refusal::damaged)?;
-        turn.shared.drop_leaves(first.claimed().version_id).await;
+        deletion::drop_leaves(turn.shared, first.claimed().version_id).await;
         turn.shared
             .complete(self.take_back.patient_id, &mut receipt)
             .await?;
@@ -72,7 +71,7 @@ impl Operation for Take {
             .read_existing(&tables::record(patient, take_back.version_id))
             .await?;
         self.check_receipt(&row)?;
-        let opened = row.opened || tx.is_placed(patient, take_back.version_id).await?;
+        let opened = row.opened || opened::is_placed(tx, patient, take_back.version_id).await?;
         ensure(
             Defence::OpenedRecords.holds(!opened),
             Problem::RecordOpened,
@@ -86,12 +85,12 @@ impl Operation for Take {
             take_back: Some(receipt.clone()),
             ..GoneRow::default()
         };
-        tx.drop_record(patient, row, gone).await?;
+        deletion::drop_record(tx, patient, row, gone).await?;
         let tells = Tells::logged(patient, take_back)
             .act(Act::TakeBack(record, take_back.hash()))
             .history(history_entry::What::TakenBack(receipt.clone()))
             .inbox(*patient.as_bytes(), event::What::TakenBack(receipt.clone()));
-        tx.tell(tells).await?;
+        tell::tell(tx, tells).await?;
         Ok(receipt)
     }
 }
@@ -108,41 +107,5 @@ impl Take {
             && said.institution_id == take_back.institution_id
             && said.record_id == take_back.record_id;
         ensure(own, Problem::NotPermitted, "it is not what the receipt is of")
-    }
-}
-
-/// A leaf of a record is about to be handed out to somebody for the first time (DEL-7).
-pub(super) struct NoteOpened {
-    pub(super) patient: PatientId,
-    pub(super) version: VersionId,
-}
-
-impl Operation for NoteOpened {
-    type Answer = ();
-
-    async fn apply(&self, tx: &mut Tx<'_>) -> Result<(), Refusal> {
-        tx.note_opened(self.patient, self.version).await
-    }
-}
-
-impl Tx<'_> {
-    async fn is_placed(&mut self, patient: PatientId, version: VersionId) -> Result<bool, Refusal> {
-        Ok(self.read(&tables::placement(patient, version)).await?.is_some())
-    }
-
-    /// Notes that a record is opened, unless its placement says so already.
-    pub(super) async fn note_opened(
-        &mut self,
-        patient: PatientId,
-        version: VersionId,
-    ) -> Result<(), Refusal> {
-        let key = tables::record(patient, version);
-        let Some(row) = self.read(&key).await? else {
-            return self.check_not_gone(patient, version).await;
-        };
-        if !row.opened && !self.is_placed(patient, version).await? {
-            self.put(&key, &RecordRow { opened: true, ..row });
-        }
-        Ok(())
     }
 }

@@ -2,16 +2,17 @@
 
 use protocol_spec::{hash::Sha256Digest, ids::PatientId, messages as pb, vault_head::Act};
 
-use super::{
-    Refusal,
+use crate::vault::{
+    acts, history, inbox,
     proven::{Admitted, Hashed},
+    refusal::Refusal,
     tx::Tx,
 };
 
 use pb::{event, history_entry};
 
 /// What is told of one statement.
-pub(super) struct Tells {
+pub(in crate::vault) struct Tells {
     vault: PatientId,
     logged: Option<Sha256Digest>,
     act: Option<Act>,
@@ -21,7 +22,7 @@ pub(super) struct Tells {
 
 impl Tells {
     /// Of something in this vault, that the log holds (LOG-5).
-    pub(super) fn logged<S: Hashed>(vault: PatientId, statement: &Admitted<S>) -> Self {
+    pub(in crate::vault) fn logged<S: Hashed>(vault: PatientId, statement: &Admitted<S>) -> Self {
         Self {
             logged: Some(statement.hash()),
             ..Self::of(vault)
@@ -29,7 +30,7 @@ impl Tells {
     }
 
     /// Of something in this vault.
-    pub(super) fn of(vault: PatientId) -> Self {
+    pub(in crate::vault) fn of(vault: PatientId) -> Self {
         Self {
             vault,
             logged: None,
@@ -40,7 +41,7 @@ impl Tells {
     }
 
     /// Changes what the next head is over (VLT-1).
-    pub(super) fn act(self, act: Act) -> Self {
+    pub(in crate::vault) fn act(self, act: Act) -> Self {
         Self {
             act: Some(act),
             ..self
@@ -48,7 +49,7 @@ impl Tells {
     }
 
     /// Stands in the vault's history (FLW-11).
-    pub(super) fn history(self, what: history_entry::What) -> Self {
+    pub(in crate::vault) fn history(self, what: history_entry::What) -> Self {
         Self {
             history: Some(what),
             ..self
@@ -56,7 +57,7 @@ impl Tells {
     }
 
     /// Comes into a principal's inbox (FLW-11).
-    pub(super) fn inbox(self, principal: [u8; 32], what: event::What) -> Self {
+    pub(in crate::vault) fn inbox(self, principal: [u8; 32], what: event::What) -> Self {
         Self {
             inbox: Some((principal, what)),
             ..self
@@ -66,34 +67,32 @@ impl Tells {
 
 /// Under which numbers it was told.
 #[derive(Default)]
-pub(super) struct Numbers {
-    pub(super) history: u64,
-    pub(super) event: u64,
+pub(in crate::vault) struct Numbers {
+    pub(in crate::vault) history: u64,
+    pub(in crate::vault) event: u64,
 }
 
-impl Tx<'_> {
-    /// Tells it, where it says to.
-    pub(super) async fn tell(&mut self, tells: Tells) -> Result<Numbers, Refusal> {
-        let Tells {
-            vault,
-            logged,
-            act,
-            history,
-            inbox,
-        } = tells;
-        let mut numbers = Numbers::default();
-        if let Some(statement) = logged {
-            self.log(*vault.as_bytes(), &statement).await?;
-        }
-        if let Some(act) = act {
-            self.act(vault, act).await?;
-        }
-        if let Some(what) = history {
-            numbers.history = self.record_history(vault, what).await?;
-        }
-        if let Some((principal, what)) = inbox {
-            numbers.event = self.notify(principal, what).await?;
-        }
-        Ok(numbers)
+/// Tells it, where it says to.
+pub(in crate::vault) async fn tell(tx: &mut Tx<'_>, tells: Tells) -> Result<Numbers, Refusal> {
+    let Tells {
+        vault,
+        logged,
+        act,
+        history,
+        inbox,
+    } = tells;
+    let mut numbers = Numbers::default();
+    if let Some(statement) = logged {
+        tx.log(*vault.as_bytes(), &statement).await?;
     }
+    if let Some(act) = act {
+        acts::act(tx, vault, act).await?;
+    }
+    if let Some(what) = history {
+        numbers.history = history::record_history(tx, vault, what).await?;
+    }
+    if let Some((principal, what)) = inbox {
+        numbers.event = inbox::notify(tx, principal, what).await?;
+    }
+    Ok(numbers)
 }

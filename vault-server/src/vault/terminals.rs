@@ -12,81 +12,78 @@ use protocol_spec::{
     submitted,
 };
 
-use super::{
-    Caller, Refusal, Shared, Vault,
+use crate::vault::{
+    caller::Caller,
     log::statement_hash,
     proven::{Admitted, IdentityAlone, Proven},
-    refusal::ensure,
+    refusal::{Refusal, ensure},
+    shared::Shared,
     submission::Submission,
     tables::{self, Counted, TerminalPlaceRow, TerminalRow},
     tx::{Operation, Tx},
 };
 
 /// Terminals that an institution may have had.
-pub(super) const MOST_TERMINALS: usize = 1000;
+pub(in crate::vault) const MOST_TERMINALS: usize = 1000;
 
-impl Vault {
-    /// The caller's institution's terminals in the order of their ids, after this one.
-    ///
-    /// # Errors
-    /// `not-permitted` unless an institution asks; those of the store.
-    pub async fn terminals(
-        &self,
-        caller: &Caller,
-        after: Option<TerminalId>,
-        limit: usize,
-    ) -> Result<pb::TerminalPage, Refusal> {
-        let institution = caller.institution()?.id();
-        let first = tables::terminals(institution).behind(after);
-        let (rows, more) = self.shared.short_page(first, limit).await?;
-        let mut page = pb::TerminalPage::default();
-        for row in rows {
-            if more {
-                page.next = row.terminal_id.clone();
-            }
-            page.terminals
-                .push(self.shared.complete_terminal(institution, row).await?);
+/// The caller's institution's terminals in the order of their ids, after this one.
+///
+/// # Errors
+/// `not-permitted` unless an institution asks; those of the store.
+pub(crate) async fn terminals(
+    shared: &Shared,
+    caller: &Caller,
+    after: Option<TerminalId>,
+    limit: usize,
+) -> Result<pb::TerminalPage, Refusal> {
+    let institution = caller.institution()?.id();
+    let first = tables::terminals(institution).behind(after);
+    let (rows, more) = shared.short_page(first, limit).await?;
+    let mut page = pb::TerminalPage::default();
+    for row in rows {
+        if more {
+            page.next = row.terminal_id.clone();
         }
-        Ok(page)
+        page.terminals
+            .push(complete_terminal(shared, institution, row).await?);
     }
-
-    /// What a terminal must know of itself.
-    ///
-    /// # Errors
-    /// `not-permitted` unless a terminal asks.
-    pub async fn terminal(&self, caller: &Caller) -> Result<pb::Terminal, Refusal> {
-        let holder = caller.holder()?;
-        let terminal = holder
-            .terminal
-            .ok_or_else(|| Refusal::absent("only terminals may do this"))?;
-        let row = tables::terminal(holder.institution, terminal)
-            .get(&*self.shared.ledger)
-            .await?;
-        let row = row.ok_or_else(|| Refusal::damaged("a terminal has no row"))?;
-        self.shared.complete_terminal(holder.institution, row).await
-    }
+    Ok(page)
 }
 
-impl Shared {
-    async fn complete_terminal(
-        &self,
-        institution: InstitutionId,
-        row: TerminalRow,
-    ) -> Result<pb::Terminal, Refusal> {
-        let mut terminal = row.terminal.unwrap_or_default();
-        let whose = *institution.as_bytes();
-        let hash = statement_hash(terminal.certificate.as_ref());
-        terminal.proof = Some(self.log.prove(whose, &hash).await?);
-        if terminal.removal.is_some() {
-            let hash = statement_hash(terminal.removal.as_ref());
-            terminal.removal_proof = Some(self.log.prove(whose, &hash).await?);
-        }
-        Ok(terminal)
+/// What a terminal must know of itself.
+///
+/// # Errors
+/// `not-permitted` unless a terminal asks.
+pub(crate) async fn terminal(shared: &Shared, caller: &Caller) -> Result<pb::Terminal, Refusal> {
+    let holder = caller.holder()?;
+    let terminal = holder
+        .terminal
+        .ok_or_else(|| Refusal::absent("only terminals may do this"))?;
+    let row = tables::terminal(holder.institution, terminal)
+        .get(&*shared.ledger)
+        .await?;
+    let row = row.ok_or_else(|| Refusal::damaged("a terminal has no row"))?;
+    complete_terminal(shared, holder.institution, row).await
+}
+
+async fn complete_terminal(
+    shared: &Shared,
+    institution: InstitutionId,
+    row: TerminalRow,
+) -> Result<pb::Terminal, Refusal> {
+    let mut terminal = row.terminal.unwrap_or_default();
+    let whose = *institution.as_bytes();
+    let hash = statement_hash(terminal.certificate.as_ref());
+    terminal.proof = Some(shared.log.prove(whose, &hash).await?);
+    if terminal.removal.is_some() {
+        let hash = statement_hash(terminal.removal.as_ref());
+        terminal.removal_proof = Some(shared.log.prove(whose, &hash).await?);
     }
+    Ok(terminal)
 }
 
 /// An institution certifies a terminal, or gives it a newer certificate.
-pub(super) struct AddTerminal {
+pub(crate) struct AddTerminal {
     institution: InstitutionId,
     certificate: Admitted<Verified<TerminalCertificate>>,
     keys: Option<SealedBytes>,
@@ -152,7 +149,7 @@ impl Operation for AddTerminal {
 }
 
 /// An institution removes a terminal, for ever. Repeating it changes nothing.
-pub(super) struct RemoveTerminal {
+pub(crate) struct RemoveTerminal {
     removal: Admitted<Verified<TerminalRemoval>>,
 }
 
@@ -195,25 +192,23 @@ impl Operation for RemoveTerminal {
     }
 }
 
-impl Tx<'_> {
-    /// Keeps the recipient keys for a terminal that goes on (INS-12).
-    pub(super) async fn give_keys(
-        &mut self,
-        institution: InstitutionId,
-        terminal: TerminalId,
-        keys: &SealedBytes,
-    ) -> Result<(), Refusal> {
-        let key = tables::terminal(institution, terminal);
-        let mut row = self.read_existing(&key).await?;
-        let kept = row.terminal.get_or_insert_default();
-        let removed = kept.removal.is_some();
-        ensure(
-            !removed,
-            Problem::TerminalRemoved,
-            "keys for a terminal that was removed",
-        )?;
-        kept.keys = Some(keys.into());
-        self.put(&key, &row);
-        Ok(())
-    }
+/// Keeps the recipient keys for a terminal that goes on (INS-12).
+pub(in crate::vault) async fn give_keys(
+    tx: &mut Tx<'_>,
+    institution: InstitutionId,
+    terminal: TerminalId,
+    keys: &SealedBytes,
+) -> Result<(), Refusal> {
+    let key = tables::terminal(institution, terminal);
+    let mut row = tx.read_existing(&key).await?;
+    let kept = row.terminal.get_or_insert_default();
+    let removed = kept.removal.is_some();
+    ensure(
+        !removed,
+        Problem::TerminalRemoved,
+        "keys for a terminal that was removed",
+    )?;
+    kept.keys = Some(keys.into());
+    tx.put(&key, &row);
+    Ok(())
 }

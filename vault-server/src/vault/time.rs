@@ -15,13 +15,16 @@ use protocol_spec::{
     problem::Problem,
 };
 
-use super::{
-    Refusal, VaultLimits,
-    steady::{Believed, Jumps, Steady, text},
-    tables::{self, FloorRow, Row as _},
-    units::millis,
+use crate::{
+    store::{Commit, CommitId, Decision, Ledger, transact},
+    vault::{
+        limits::VaultLimits,
+        refusal::Refusal,
+        steady::{Believed, Jumps, Steady, text},
+        tables::{self, FloorRow, Row as _},
+        units::millis,
+    },
 };
-use crate::store::{Commit, CommitId, Decision, Ledger, transact};
 
 /// Where the time comes from.
 pub trait Clock: Send + Sync {
@@ -58,7 +61,7 @@ impl Clock for SystemClock {
 }
 
 /// A clock with a floor that rises with it.
-pub(super) struct Time {
+pub(in crate::vault) struct Time {
     clock: Arc<dyn Clock>,
     ledger: Arc<dyn Ledger>,
     /// Guards nothing else; never held over an await.
@@ -74,7 +77,7 @@ struct State {
 
 impl Time {
     /// Continues where the ledger's floor stands, unless the clock is too far ahead of it (PRM-15).
-    pub(super) async fn load(
+    pub(in crate::vault) async fn load(
         clock: Arc<dyn Clock>,
         ledger: Arc<dyn Ledger>,
         limits: &VaultLimits,
@@ -107,14 +110,14 @@ impl Time {
     }
 
     /// Milliseconds since 1970; never less than it has ever answered.
-    pub(super) fn now(&self) -> u64 {
+    pub(in crate::vault) fn now(&self) -> u64 {
         let mut state = self.state();
         let clock = self.believed(&mut state);
         state.floor.now(clock)
     }
 
     /// Raises the floor, without writing it, and gives the time.
-    pub(super) fn at_least(&self, time: u64) -> u64 {
+    pub(in crate::vault) fn at_least(&self, time: u64) -> u64 {
         self.state().floor.now(time)
     }
 
@@ -146,7 +149,7 @@ impl Time {
 
     /// Whether a deadline (the first millisecond that is too late) has passed. Once true, true for ever.
     /// (PRM-13)
-    pub(super) async fn has_passed(&self, deadline: u64) -> bool {
+    pub(in crate::vault) async fn has_passed(&self, deadline: u64) -> bool {
         let judgement = {
             let mut state = self.state();
             let clock = self.believed(&mut state);
@@ -162,7 +165,7 @@ impl Time {
     }
 
     /// Writes the floor.
-    pub(super) async fn persist(&self) -> Result<(), Refusal> {
+    pub(in crate::vault) async fn persist(&self) -> Result<(), Refusal> {
         let now = self.now();
         let at = transact(&*self.ledger, |_| self.raise(now)).await?;
         self.state().floor.written(at);

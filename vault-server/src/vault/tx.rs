@@ -12,20 +12,24 @@ use protocol_spec::{
     problem::Problem,
 };
 
-use super::{
-    Refusal, Shared,
-    log::Queued,
-    payer::{Payer, Written},
-    tables::{
-        self, Charged, CountRow, Counted, Expiring, LogQueueRow, LogSaltRow, Mark, PlaceRow, Placed, Row,
-        RowKey,
+use crate::{
+    store::{Commit, CommitId, Key, Versioned},
+    vault::{
+        log::Queued,
+        payer::{Payer, Written},
+        refusal::Refusal,
+        shared::Shared,
+        tables::{
+            self, Charged, CountRow, Counted, Expiring, LogQueueRow, LogSaltRow, Mark, PlaceRow, Placed, Row,
+            RowKey,
+        },
+        units,
     },
 };
-use crate::store::{Commit, CommitId, Decision, Key, Versioned, transact};
 
-/// A change of state. [`Shared::run`] repeats it until its commit applies, so it must have no effects
+/// A change of state. [`super::run::run`] repeats it until its commit applies, so it must have no effects
 /// but those on its transaction.
-pub(super) trait Operation: Sync {
+pub(crate) trait Operation: Sync {
     /// What it comes to.
     type Answer: Send;
 
@@ -39,74 +43,12 @@ pub(super) trait Operation: Sync {
     fn apply(&self, tx: &mut Tx<'_>) -> impl Future<Output = Result<Self::Answer, Refusal>> + Send;
 }
 
-impl Shared {
-    /// Carries an operation out. On return it is durable.
-    pub(super) async fn run<O: Operation>(&self, operation: &O) -> Result<O::Answer, Refusal> {
-        if !operation.is_urgent() {
-            self.log.check_uncontradicted()?;
-        }
-        let (answer, logged, woken) = transact(&*self.ledger, |_| self.attempt(operation)).await?;
-        self.log.queue(logged);
-        for principal in woken {
-            self.wakes.wake(&principal);
-        }
-        Ok(answer)
-    }
-
-    async fn attempt<O: Operation>(
-        &self,
-        operation: &O,
-    ) -> Result<Decision<(O::Answer, Vec<Queued>, Vec<[u8; 32]>)>, Refusal> {
-        let mut tx = Tx {
-            shared: self,
-            now: self.time.now(),
-            id: CommitId::fresh(),
-            reads: BTreeMap::new(),
-            writes: BTreeMap::new(),
-            logged: Vec::new(),
-            woken: Vec::new(),
-            payer: None,
-            returned: BTreeMap::new(),
-            protects: false,
-        };
-        let answer = operation.apply(&mut tx).await?;
-        if let Some(payer) = tx.payer {
-            tx.give_back(payer).await?;
-            let written = tx.written();
-            tx.charge(payer, written).await?;
-        }
-        let Tx {
-            id,
-            reads,
-            writes,
-            logged,
-            woken,
-            ..
-        } = tx;
-        let value = (answer, logged, woken);
-        if writes.is_empty() {
-            return Ok(Decision::Done(value));
-        }
-        let checks = reads
-            .into_iter()
-            .filter(|_| !Defence::CommitChecks.is_off())
-            .map(|(key, row)| (key, row.map(|row| row.version)));
-        let commit = Commit {
-            id,
-            checks: checks.collect(),
-            writes: writes.into_iter().collect(),
-            urgent: operation.is_urgent(),
-        };
-        Ok(Decision::Commit(commit, value))
-    }
-}
-
 /// What one try has read and is going to write.
-pub(super) struct Tx<'a> {
+pub(crate) struct Tx<'a> {
     /// The vault's parts that need no transaction.
-    pub(super) shared: &'a Shared,
+    pub(in crate::vault) shared: &'a Shared,
     /// One time for the whole try.
-    pub(super) now: u64,
+    pub(in crate::vault) now: u64,
     id: CommitId,
     reads: BTreeMap<Key, Option<Versioned>>,
     writes: BTreeMap<Key, Option<Bytes>>,
@@ -116,22 +58,87 @@ pub(super) struct Tx<'a> {
     /// Rows that go and others have paid for: who.
     returned: BTreeMap<Key, [u8; 32]>,
     /// What is done protects, or takes away: it may use what is kept for that.
-    pub(super) protects: bool,
+    pub(in crate::vault) protects: bool,
+}
+
+impl<'a> Tx<'a> {
+    /// A try that has read nothing yet.
+    pub(in crate::vault) fn begin(shared: &'a Shared) -> Self {
+        Self {
+            shared,
+            now: shared.time.now(),
+            id: CommitId::fresh(),
+            reads: BTreeMap::new(),
+            writes: BTreeMap::new(),
+            logged: Vec::new(),
+            woken: Vec::new(),
+            payer: None,
+            returned: BTreeMap::new(),
+            protects: false,
+        }
+    }
+
+    /// Ends the try: what is to be committed, if anything was written.
+    pub(in crate::vault) fn end(self, urgent: bool) -> Ended {
+        let checks = self
+            .reads
+            .into_iter()
+            .filter(|_| !Defence::CommitChecks.is_off())
+            .map(|(key, row)| (key, row.map(|row| row.version)));
+        let commit = Commit {
+            id: self.id,
+            checks: checks.collect(),
+            writes: self.writes.into_iter().collect(),
+            urgent,
+        };
+        Ended {
+            commit: (!commit.writes.is_empty()).then_some(commit),
+            logged: self.logged,
+            woken: self.woken,
+        }
+    }
+}
+
+/// A try that has ended.
+pub(in crate::vault) struct Ended {
+    /// What it reads and writes; none if it writes nothing.
+    pub(in crate::vault) commit: Option<Commit>,
+    /// Leaves for the log.
+    pub(in crate::vault) logged: Vec<Queued>,
+    /// Principals whose inbox has something new.
+    pub(in crate::vault) woken: Vec<[u8; 32]>,
 }
 
 impl Tx<'_> {
     /// Has a principal pay for what this try writes.
-    pub(super) fn paid_by(&mut self, payer: Payer) {
+    pub(in crate::vault) fn paid_by(&mut self, payer: Payer) {
         self.payer = Some(payer);
     }
 
     /// Whether this try changes anything so far.
-    pub(super) fn writes_something(&self) -> bool {
+    pub(in crate::vault) fn writes_something(&self) -> bool {
         !self.writes.is_empty()
     }
 
+    /// Who pays for what this try writes.
+    pub(in crate::vault) fn payer(&self) -> Option<Payer> {
+        self.payer
+    }
+
+    /// Bytes of the rows that go and others than the payer have paid for, by who has; they are nobody's from now on.
+    pub(in crate::vault) fn take_returned(&mut self, payer: Payer) -> BTreeMap<[u8; 32], u64> {
+        self.returned.retain(|_, paid| !payer.is(paid));
+        let mut went: BTreeMap<[u8; 32], u64> = BTreeMap::new();
+        for (key, paid) in &self.returned {
+            let old = self.reads.get(key).and_then(Option::as_ref);
+            let bytes = old.map_or(0, |old| row_bytes(key, &old.value));
+            *went.entry(*paid).or_default() += bytes;
+        }
+        went
+    }
+
     /// What this try is going to write and delete, as far as it has read what was there.
-    fn written(&self) -> Written {
+    pub(in crate::vault) fn written(&self) -> Written {
         let mut written = Written::default();
         for (key, value) in &self.writes {
             let new = value.as_ref().map_or(0, |value| row_bytes(key, value));
@@ -150,7 +157,7 @@ impl Tx<'_> {
     }
 
     /// The row as this transaction sees it; the commit will check that it still is so.
-    pub(super) async fn read<R: Row>(&mut self, row: &RowKey<R>) -> Result<Option<R>, Refusal> {
+    pub(in crate::vault) async fn read<R: Row>(&mut self, row: &RowKey<R>) -> Result<Option<R>, Refusal> {
         if let Some(written) = self.writes.get(row.key()) {
             let decode = |value: &Bytes| R::decode(value.clone());
             let damaged = |_| Refusal::new(Problem::Internal, "a row just written cannot be read");
@@ -166,36 +173,36 @@ impl Tx<'_> {
     }
 
     /// Rows as they stand, which the commit will not check: something else that it checks must guard them.
-    pub(super) async fn peek<R: Row>(&self, rows: &[RowKey<R>]) -> Result<Vec<Option<R>>, Refusal> {
+    pub(in crate::vault) async fn peek<R: Row>(&self, rows: &[RowKey<R>]) -> Result<Vec<Option<R>>, Refusal> {
         Ok(tables::get_many(rows, &*self.shared.ledger).await?)
     }
 
     /// A row that must be there.
-    pub(super) async fn read_existing<R: Row>(&mut self, row: &RowKey<R>) -> Result<R, Refusal> {
+    pub(in crate::vault) async fn read_existing<R: Row>(&mut self, row: &RowKey<R>) -> Result<R, Refusal> {
         self.read(row)
             .await?
             .ok_or_else(|| Refusal::absent("no such row"))
     }
 
     /// Writes a row.
-    pub(super) fn put<R: Row>(&mut self, row: &RowKey<R>, value: &R) {
+    pub(in crate::vault) fn put<R: Row>(&mut self, row: &RowKey<R>, value: &R) {
         self.writes.insert(row.key().clone(), Some(value.bytes()));
     }
 
     /// Deletes a row, if it is there.
-    pub(super) fn delete<R: Row>(&mut self, row: &RowKey<R>) {
+    pub(in crate::vault) fn delete<R: Row>(&mut self, row: &RowKey<R>) {
         self.writes.insert(row.key().clone(), None);
     }
 
     /// Deletes a row; what it took is given back to whoever pays for this.
-    pub(super) async fn delete_read<R: Row>(&mut self, row: &RowKey<R>) -> Result<(), Refusal> {
+    pub(in crate::vault) async fn delete_read<R: Row>(&mut self, row: &RowKey<R>) -> Result<(), Refusal> {
         self.read(row).await?;
         self.delete(row);
         Ok(())
     }
 
     /// Deletes a row; what it took is given back to whom it was charged.
-    pub(super) async fn delete_paid<R: Row>(
+    pub(in crate::vault) async fn delete_paid<R: Row>(
         &mut self,
         row: &RowKey<R>,
         payer: [u8; 32],
@@ -205,23 +212,12 @@ impl Tx<'_> {
         Ok(())
     }
 
-    /// Gives back what went, to those who had paid for it and do not pay for this.
-    async fn give_back(&mut self, payer: Payer) -> Result<(), Refusal> {
-        self.returned.retain(|_, paid| !payer.is(paid));
-        let mut went: BTreeMap<[u8; 32], u64> = BTreeMap::new();
-        for (key, paid) in &self.returned {
-            let old = self.reads.get(key).and_then(Option::as_ref);
-            let bytes = old.map_or(0, |old| row_bytes(key, &old.value));
-            *went.entry(*paid).or_default() += bytes;
-        }
-        for (paid, bytes) in went {
-            self.returned_bytes(paid, bytes).await?;
-        }
-        Ok(())
-    }
-
     /// Writes a row that must not be there yet.
-    pub(super) async fn claim<R: Row>(&mut self, row: &RowKey<R>, value: &R) -> Result<(), Refusal> {
+    pub(in crate::vault) async fn claim<R: Row>(
+        &mut self,
+        row: &RowKey<R>,
+        value: &R,
+    ) -> Result<(), Refusal> {
         if self.read(row).await?.is_some() {
             return Err(Problem::AlreadyExists.into());
         }
@@ -230,7 +226,11 @@ impl Tx<'_> {
     }
 
     /// Notes in whose vault a new thing lies; its id must be new.
-    pub(super) async fn place(&mut self, id: &impl Placed, patient: PatientId) -> Result<(), Refusal> {
+    pub(in crate::vault) async fn place(
+        &mut self,
+        id: &impl Placed,
+        patient: PatientId,
+    ) -> Result<(), Refusal> {
         let row = PlaceRow {
             patient: Bytes::copy_from_slice(patient.as_bytes()),
             request_hash: Bytes::new(),
@@ -239,7 +239,11 @@ impl Tx<'_> {
     }
 
     /// Counts on and returns the new number, from 1. The count's row guards what is numbered by it.
-    pub(super) async fn next_number(&mut self, principal: [u8; 32], what: Counted) -> Result<u64, Refusal> {
+    pub(in crate::vault) async fn next_number(
+        &mut self,
+        principal: [u8; 32],
+        what: Counted,
+    ) -> Result<u64, Refusal> {
         let key = tables::count(principal, what);
         let value = self.read(&key).await?.unwrap_or_default().value + 1;
         self.put(&key, &CountRow { value });
@@ -247,18 +251,22 @@ impl Tx<'_> {
     }
 
     /// Has something looked at when its time has come.
-    pub(super) fn expire(&mut self, at: u64, what: Expiring) {
+    pub(in crate::vault) fn expire(&mut self, at: u64, what: Expiring) {
         self.put(&tables::expiry(at, what), &Mark {});
     }
 
     /// Queues a statement about somebody's vault, or an institution's terminals, for the log, as a salted leaf (LOG-5,
     /// LOG-7).
-    pub(super) async fn log(&mut self, whose: [u8; 32], statement: &Sha256Digest) -> Result<(), Refusal> {
+    pub(in crate::vault) async fn log(
+        &mut self,
+        whose: [u8; 32],
+        statement: &Sha256Digest,
+    ) -> Result<(), Refusal> {
         let key = tables::log_salt(whose);
         let salt = match self.read(&key).await? {
             Some(row) => row.salt()?,
             None => {
-                let salt: [u8; 32] = random()?;
+                let salt: [u8; 32] = units::random()?;
                 let row = LogSaltRow {
                     salt: Bytes::copy_from_slice(&salt),
                 };
@@ -270,7 +278,7 @@ impl Tx<'_> {
     }
 
     /// Queues an entry for the log (LOG-5).
-    pub(super) fn publish(&mut self, entry: &Entry) -> Result<(), Refusal> {
+    pub(in crate::vault) fn publish(&mut self, entry: &Entry) -> Result<(), Refusal> {
         let row = LogQueueRow {
             entry: entry.bytes()?.into(),
         };
@@ -286,12 +294,12 @@ impl Tx<'_> {
     }
 
     /// Has a principal's inbox looked at once this is durable.
-    pub(super) fn wake(&mut self, principal: [u8; 32]) {
+    pub(in crate::vault) fn wake(&mut self, principal: [u8; 32]) {
         self.woken.push(principal);
     }
 
     /// Whether a deadline has passed, for good.
-    pub(super) async fn has_passed(&self, deadline: u64) -> bool {
+    pub(in crate::vault) async fn has_passed(&self, deadline: u64) -> bool {
         self.shared.time.has_passed(deadline).await
     }
 }
@@ -300,11 +308,4 @@ impl Tx<'_> {
 fn row_bytes(key: &Key, value: &Bytes) -> u64 {
     let bytes = key.partition.len() + key.suffix.len() + value.len();
     u64::try_from(bytes).unwrap_or(u64::MAX)
-}
-
-/// Bytes from the system's generator.
-pub(super) fn random<const N: usize>() -> Result<[u8; N], Refusal> {
-    let mut bytes = [0; N];
-    getrandom::fill(&mut bytes).map_err(|error| Refusal::new(Problem::Internal, error))?;
-    Ok(bytes)
 }

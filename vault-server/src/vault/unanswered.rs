@@ -9,12 +9,15 @@ use protocol_spec::{
     submitted::{self, DeleteUnanswered as What},
 };
 
-use super::{
-    Caller, Refusal, Vault,
+use crate::vault::{
+    asked::request_place,
+    caller::Caller,
+    emergency::guardianship,
+    held, history, inbox,
     proven::{OwnDevice, Proven, Receiver, Role},
-    received::Asking,
-    refusal::ensure,
-    requests::request_place,
+    received::{self, Asking},
+    refusal::{Refusal, ensure},
+    shared::Shared,
     submission::Submission,
     tables::{self, SenderRow},
     tx::{Operation, Tx},
@@ -22,32 +25,30 @@ use super::{
 
 use pb::RequestState;
 
-impl Vault {
-    /// Those with whom the caller deals, of whom something is open, or whom it has blocked, by id, after this one.
-    ///
-    /// # Errors
-    /// `not-permitted`; those of the store.
-    pub async fn senders(
-        &self,
-        caller: &Caller,
-        after: Option<[u8; 32]>,
-        limit: usize,
-    ) -> Result<pb::SenderPage, Refusal> {
-        let receiver = Receiver::of(caller)?;
-        let first = tables::senders(receiver).behind(after);
-        let (rows, more) = self.shared.short_page(first, limit).await?;
-        let last = rows.last().filter(|_| more).map(|row| row.sender.clone());
-        let mut page = pb::SenderPage {
-            next: last.unwrap_or_default(),
-            ..pb::SenderPage::default()
-        };
-        for row in rows {
-            let id = InstitutionId::try_from(row.sender.as_ref()).map_err(Refusal::damaged)?;
-            let entry = tables::institution(id).get(&*self.shared.ledger).await?;
-            page.senders.push(shown(row, entry.is_some(), self.now_ms()));
-        }
-        Ok(page)
+/// Those with whom the caller deals, of whom something is open, or whom it has blocked, by id, after this one.
+///
+/// # Errors
+/// `not-permitted`; those of the store.
+pub(crate) async fn senders(
+    shared: &Shared,
+    caller: &Caller,
+    after: Option<[u8; 32]>,
+    limit: usize,
+) -> Result<pb::SenderPage, Refusal> {
+    let receiver = Receiver::of(caller)?;
+    let first = tables::senders(receiver).behind(after);
+    let (rows, more) = shared.short_page(first, limit).await?;
+    let last = rows.last().filter(|_| more).map(|row| row.sender.clone());
+    let mut page = pb::SenderPage {
+        next: last.unwrap_or_default(),
+        ..pb::SenderPage::default()
+    };
+    for row in rows {
+        let id = InstitutionId::try_from(row.sender.as_ref()).map_err(Refusal::damaged)?;
+        let entry = tables::institution(id).get(&*shared.ledger).await?;
+        page.senders.push(shown(row, entry.is_some(), shared.time.now()));
     }
+    Ok(page)
 }
 
 fn shown(row: SenderRow, institution: bool, now: u64) -> pb::Sender {
@@ -62,7 +63,7 @@ fn shown(row: SenderRow, institution: bool, now: u64) -> pb::Sender {
 }
 
 /// The receiver has something deleted that she has not answered, or gives up what she had accepted (ACC-9).
-pub(super) struct DeleteUnanswered {
+pub(crate) struct DeleteUnanswered {
     receiver: PatientId,
     what: submitted::DeleteUnanswered,
 }
@@ -99,16 +100,16 @@ impl Operation for DeleteUnanswered {
                     Problem::NotPermitted,
                     "it is asked of somebody else",
                 )?;
-                tx.delete_request(patient, hash).await
+                delete_request(tx, patient, hash).await
             }
-            What::Delegation(id) => tx.refuse_delegation(receiver, id).await,
-            What::Guardianship(patient) => tx.refuse_guardianship(patient, receiver).await,
+            What::Delegation(id) => refuse_delegation(tx, receiver, id).await,
+            What::Guardianship(patient) => guardianship::refuse_guardianship(tx, patient, receiver).await,
         }
     }
 }
 
 /// Blocks a sender, whose unanswered things are deleted; or takes that back (ACC-9).
-pub(super) struct Block {
+pub(crate) struct Block {
     receiver: [u8; 32],
     sender: [u8; 32],
     blocked: bool,
@@ -137,7 +138,7 @@ impl Operation for Block {
             blocked,
         } = *self;
         tx.protects = true;
-        tx.check_enrolled(sender).await?;
+        check_enrolled(tx, sender).await?;
         let key = tables::sender(receiver, sender);
         let open = tx.read(&key).await?.unwrap_or_default().open;
         for open in open.into_iter().filter(|_| blocked) {
@@ -146,79 +147,76 @@ impl Operation for Block {
             match Asking::try_from(open.what)? {
                 Asking::Request => {
                     let hash = Sha256Digest::try_from(open.id.as_ref()).map_err(Refusal::damaged)?;
-                    tx.delete_request(patient, hash).await?;
+                    delete_request(tx, patient, hash).await?;
                 }
                 Asking::Delegation => {
                     let id = DelegationId::try_from(open.id.as_ref()).map_err(Refusal::damaged)?;
-                    tx.refuse_delegation(patient, id).await?;
+                    refuse_delegation(tx, patient, id).await?;
                 }
                 Asking::Guardianship => {
                     let of = PatientId::try_from(open.id.as_ref()).map_err(Refusal::damaged)?;
-                    tx.refuse_guardianship(of, patient).await?;
+                    guardianship::refuse_guardianship(tx, of, patient).await?;
                 }
             }
         }
         let mut row = tx.read(&key).await?.unwrap_or_default();
         row.sender = sender.to_vec().into();
         row.blocked = blocked;
-        tx.put_sender(&key, &row);
+        received::put_sender(tx, &key, &row);
         Ok(())
     }
 }
 
-impl Tx<'_> {
-    /// Only whoever is enrolled is blocked: rows of nobody's are not kept.
-    async fn check_enrolled(&mut self, principal: [u8; 32]) -> Result<(), Refusal> {
-        let patient = self
-            .read(&tables::patient(PatientId::from_bytes(principal)))
-            .await?;
-        if patient.is_none() {
-            let institution = InstitutionId::from_bytes(principal);
-            self.read_existing(&tables::institution(institution)).await?;
-        }
-        Ok(())
+/// Only whoever is enrolled is blocked: rows of nobody's are not kept.
+async fn check_enrolled(tx: &mut Tx<'_>, principal: [u8; 32]) -> Result<(), Refusal> {
+    let patient = tx
+        .read(&tables::patient(PatientId::from_bytes(principal)))
+        .await?;
+    if patient.is_none() {
+        let institution = InstitutionId::from_bytes(principal);
+        tx.read_existing(&tables::institution(institution)).await?;
     }
+    Ok(())
+}
 
-    /// Leaves of a request that is open, or was never answered, nothing but its numbers.
-    async fn delete_request(&mut self, patient: PatientId, hash: Sha256Digest) -> Result<(), Refusal> {
-        let key = tables::request(patient, hash);
-        let row = self.read_existing(&key).await?;
-        let open = row
-            .stored
-            .as_ref()
-            .is_some_and(|stored| stored.state() == RequestState::Open);
-        ensure(open, Problem::RequestAnswered, "what was answered stays")?;
-        let id = RequestId::try_from(row.request_id.as_ref()).map_err(Refusal::damaged)?;
-        let asker = row.asker.as_ref().try_into().map_err(Refusal::damaged)?;
-        self.delete(&key);
-        self.delete(&tables::place(&id));
-        self.empty_event(*patient.as_bytes(), row.event).await?;
-        self.empty_entry(patient, row.history).await?;
-        self.settle(*patient.as_bytes(), asker, Asking::Request, hash.as_bytes())
-            .await
-    }
+/// Leaves of a request that is open, or was never answered, nothing but its numbers.
+async fn delete_request(tx: &mut Tx<'_>, patient: PatientId, hash: Sha256Digest) -> Result<(), Refusal> {
+    let key = tables::request(patient, hash);
+    let row = tx.read_existing(&key).await?;
+    let open = row
+        .stored
+        .as_ref()
+        .is_some_and(|stored| stored.state() == RequestState::Open);
+    ensure(open, Problem::RequestAnswered, "what was answered stays")?;
+    let id = RequestId::try_from(row.request_id.as_ref()).map_err(Refusal::damaged)?;
+    let asker = row.asker.as_ref().try_into().map_err(Refusal::damaged)?;
+    tx.delete(&key);
+    tx.delete(&tables::place(&id));
+    inbox::empty_event(tx, *patient.as_bytes(), row.event).await?;
+    history::empty_entry(tx, patient, row.history).await?;
+    received::settle(tx, *patient.as_bytes(), asker, Asking::Request, hash.as_bytes()).await
+}
 
-    /// A delegate refuses what she was offered, or gives up what she has accepted.
-    async fn refuse_delegation(&mut self, delegate: PatientId, id: DelegationId) -> Result<(), Refusal> {
-        let held = tables::held_delegation(delegate, id);
-        let (row, accepted) = match self.read(&held).await? {
-            Some(row) => (row, true),
-            None => (
-                self.read_existing(&tables::offered_delegation(delegate, id))
-                    .await?,
-                false,
-            ),
-        };
-        let owner = PatientId::try_from(row.owner.as_ref()).map_err(Refusal::damaged)?;
-        let key = tables::delegation(owner, id);
-        let mut given = self.read_existing(&key).await?;
-        given.refused = true;
-        self.put(&key, &given);
-        if accepted {
-            self.delete(&held);
-        } else {
-            self.withdraw_offer(owner, delegate, id).await?;
-        }
-        Ok(())
+/// A delegate refuses what she was offered, or gives up what she has accepted.
+async fn refuse_delegation(tx: &mut Tx<'_>, delegate: PatientId, id: DelegationId) -> Result<(), Refusal> {
+    let held = tables::held_delegation(delegate, id);
+    let (row, accepted) = match tx.read(&held).await? {
+        Some(row) => (row, true),
+        None => (
+            tx.read_existing(&tables::offered_delegation(delegate, id))
+                .await?,
+            false,
+        ),
+    };
+    let owner = PatientId::try_from(row.owner.as_ref()).map_err(Refusal::damaged)?;
+    let key = tables::delegation(owner, id);
+    let mut given = tx.read_existing(&key).await?;
+    given.refused = true;
+    tx.put(&key, &given);
+    if accepted {
+        tx.delete(&held);
+    } else {
+        held::withdraw_offer(tx, owner, delegate, id).await?;
     }
+    Ok(())
 }

@@ -10,30 +10,31 @@ use protocol_spec::{
     submitted::{self, Submitted},
 };
 
-use super::{
-    Refusal, Shared, Vault, tables,
+use crate::vault::{
+    refusal::Refusal,
+    run,
+    shared::Shared,
+    tables,
     tx::{Operation, Tx},
 };
 
-impl Vault {
-    /// Ends an accreditation, for ever (INS-15). The statement proves itself, so anybody may bring it, and bringing it again
-    /// changes nothing.
-    ///
-    /// # Errors
-    /// `malformed`; `not-permitted` unless the registrar has signed it and the institution is enrolled.
-    pub async fn withdraw_institution(
-        &self,
-        message: pb::WithdrawInstitution,
-    ) -> Result<pb::Withdrawn, Refusal> {
-        let Shared { registrar, log, .. } = &*self.shared;
-        let submitted::WithdrawInstitution { withdrawal } = Submitted::read(message)?;
-        let withdrawal = verify_withdrawal(withdrawal, registrar)?;
-        let first = self.shared.run(&Withdraw { withdrawal }).await?;
-        Ok(pb::Withdrawn {
-            proof: Some(log.prove_published(&Entry::Withdrawal(first.clone())).await?),
-            withdrawal: Some(first),
-        })
-    }
+/// Ends an accreditation, for ever (INS-15). The statement proves itself, so anybody may bring it, and bringing it again
+/// changes nothing.
+///
+/// # Errors
+/// `malformed`; `not-permitted` unless the registrar has signed it and the institution is enrolled.
+pub(crate) async fn withdraw_institution(
+    shared: &Shared,
+    message: pb::WithdrawInstitution,
+) -> Result<pb::Withdrawn, Refusal> {
+    let Shared { registrar, log, .. } = &*shared;
+    let submitted::WithdrawInstitution { withdrawal } = Submitted::read(message)?;
+    let withdrawal = verify_withdrawal(withdrawal, registrar)?;
+    let first = run::run(shared, &Withdraw { withdrawal }).await?;
+    Ok(pb::Withdrawn {
+        proof: Some(log.prove_published(&Entry::Withdrawal(first.clone())).await?),
+        withdrawal: Some(first),
+    })
 }
 
 struct Withdraw {
@@ -56,23 +57,26 @@ impl Operation for Withdraw {
             return Ok(first);
         }
         entry.withdrawal = Some(withdrawal.to_message());
-        tx.end_institution(withdrawal.institution_id, &entry, &Entry::withdrawal(withdrawal))?;
+        end_institution(
+            tx,
+            withdrawal.institution_id,
+            &entry,
+            &Entry::withdrawal(withdrawal),
+        )?;
         Ok(withdrawal.to_message())
     }
 }
 
-impl Tx<'_> {
-    /// Writes an entry with its end, which is logged; what is open of the institution ends (INS-13, INS-15).
-    pub(super) fn end_institution(
-        &mut self,
-        institution: InstitutionId,
-        ended: &pb::DirectoryEntry,
-        end: &Entry,
-    ) -> Result<(), Refusal> {
-        self.publish(end)?;
-        self.put(&tables::institution(institution), ended);
-        // Its inbox streams end.
-        self.wake(*institution.as_bytes());
-        Ok(())
-    }
+/// Writes an entry with its end, which is logged; what is open of the institution ends (INS-13, INS-15).
+pub(in crate::vault) fn end_institution(
+    tx: &mut Tx<'_>,
+    institution: InstitutionId,
+    ended: &pb::DirectoryEntry,
+    end: &Entry,
+) -> Result<(), Refusal> {
+    tx.publish(end)?;
+    tx.put(&tables::institution(institution), ended);
+    // Its inbox streams end.
+    tx.wake(*institution.as_bytes());
+    Ok(())
 }

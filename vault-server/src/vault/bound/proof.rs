@@ -6,8 +6,13 @@ use protocol_spec::{
     programs::verify_program,
 };
 
-use super::super::{Refusal, tables, tables::LogHeadRow};
-use crate::store::Ledger;
+use crate::{
+    store::Ledger,
+    vault::{
+        refusal::Refusal,
+        tables::{self, LogHeadRow},
+    },
+};
 
 /// What was found.
 #[derive(Clone, Debug, Default)]

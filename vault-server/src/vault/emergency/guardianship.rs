@@ -3,9 +3,10 @@
 use protocol_spec::{ids::PatientId, submitted};
 
 use crate::vault::{
-    Refusal,
+    account, inbox,
     proven::{OwnDevice, Proven},
-    received::Asking,
+    received::{self, Asking},
+    refusal::Refusal,
     submission::Submission,
     tables,
     tx::{Operation, Tx},
@@ -13,7 +14,7 @@ use crate::vault::{
 
 /// The caller accepts to be a patient's guardian: from now on she is told, and can help (ACC-10). The same again changes
 /// nothing.
-pub(in crate::vault) struct AcceptGuardianship {
+pub(crate) struct AcceptGuardianship {
     guardian: PatientId,
     patient: PatientId,
 }
@@ -48,51 +49,46 @@ impl Operation for AcceptGuardianship {
         entry.accepted = true;
         tx.put(&key, &row);
         let (guardian, patient) = (*guardian.as_bytes(), *patient.as_bytes());
-        tx.settle(guardian, patient, Asking::Guardianship, &patient)
-            .await?;
-        if tx.has_met(guardian, patient).await? {
-            tx.have_met(guardian, patient).await?;
+        received::settle(tx, guardian, patient, Asking::Guardianship, &patient).await?;
+        if received::has_met(tx, guardian, patient).await? {
+            account::have_met(tx, guardian, patient).await?;
         }
         Ok(())
     }
 }
 
-impl Tx<'_> {
-    /// A guardian refuses, or is one no longer: her half is gone, and the patient sees it in her list (ACC-9).
-    pub(in crate::vault) async fn refuse_guardianship(
-        &mut self,
-        patient: PatientId,
-        guardian: PatientId,
-    ) -> Result<(), Refusal> {
-        let key = tables::emergency(patient);
-        let mut row = self.read(&key).await?.unwrap_or_default();
-        let asked = row
-            .entries
-            .iter_mut()
-            .find(|entry| entry.is_guarded_by(guardian) && !entry.refused);
-        let entry = asked.ok_or_else(|| Refusal::absent("nobody has asked her to be a guardian"))?;
-        let (was_accepted, event) = (entry.accepted, entry.event);
-        entry.refused = true;
-        entry.accepted = false;
-        entry.guardian_half = None;
-        self.put(&key, &row);
-        if was_accepted {
-            return Ok(());
-        }
-        self.withdraw_guardianship(patient, *guardian.as_bytes(), event)
-            .await
+/// A guardian refuses, or is one no longer: her half is gone, and the patient sees it in her list (ACC-9).
+pub(in crate::vault) async fn refuse_guardianship(
+    tx: &mut Tx<'_>,
+    patient: PatientId,
+    guardian: PatientId,
+) -> Result<(), Refusal> {
+    let key = tables::emergency(patient);
+    let mut row = tx.read(&key).await?.unwrap_or_default();
+    let asked = row
+        .entries
+        .iter_mut()
+        .find(|entry| entry.is_guarded_by(guardian) && !entry.refused);
+    let entry = asked.ok_or_else(|| Refusal::absent("nobody has asked her to be a guardian"))?;
+    let (was_accepted, event) = (entry.accepted, entry.event);
+    entry.refused = true;
+    entry.accepted = false;
+    entry.guardian_half = None;
+    tx.put(&key, &row);
+    if was_accepted {
+        return Ok(());
     }
+    withdraw_guardianship(tx, patient, *guardian.as_bytes(), event).await
+}
 
-    /// Nobody asks a guardian any more who never accepted.
-    pub(super) async fn withdraw_guardianship(
-        &mut self,
-        patient: PatientId,
-        guardian: [u8; 32],
-        event: u64,
-    ) -> Result<(), Refusal> {
-        self.empty_event(guardian, event).await?;
-        let patient = *patient.as_bytes();
-        self.settle(guardian, patient, Asking::Guardianship, &patient)
-            .await
-    }
+/// Nobody asks a guardian any more who never accepted.
+pub(in crate::vault) async fn withdraw_guardianship(
+    tx: &mut Tx<'_>,
+    patient: PatientId,
+    guardian: [u8; 32],
+    event: u64,
+) -> Result<(), Refusal> {
+    inbox::empty_event(tx, guardian, event).await?;
+    let patient = *patient.as_bytes();
+    received::settle(tx, guardian, patient, Asking::Guardianship, &patient).await
 }

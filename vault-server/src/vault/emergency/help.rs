@@ -14,27 +14,25 @@ use protocol_spec::{
 };
 
 use crate::vault::{
-    Refusal,
+    emergency, entries, inbox,
     proven::{Admitted, OwnDevice, Proven},
-    refusal::ensure,
+    refusal::{Refusal, ensure},
     submission::Submission,
     tables,
-    tell::Tells,
+    tell::{self, Tells},
     tx::{Operation, Tx},
     units::millis,
 };
 
 use pb::{event, history_entry};
 
-impl Tx<'_> {
-    /// When a help, long after its waiting time, opens nothing more.
-    pub(super) fn help_ends(&self, help: &pb::EmergencyHelp) -> u64 {
-        help.opens.saturating_add(millis(self.shared.limits.release_ttl))
-    }
+/// When a help, long after its waiting time, opens nothing more.
+pub(in crate::vault) fn help_ends(tx: &Tx<'_>, help: &pb::EmergencyHelp) -> u64 {
+    help.opens.saturating_add(millis(tx.shared.limits.release_ttl))
 }
 
 /// A guardian begins to help: from now on the waiting time runs (EMG-11).
-pub(in crate::vault) struct StartHelp {
+pub(crate) struct StartHelp {
     help: Admitted<PatientVerified<EmergencyHelp>>,
 }
 
@@ -70,14 +68,16 @@ impl Operation for StartHelp {
             Problem::NotAccepted,
             "she has not accepted to be a guardian",
         )?;
-        tx.institution(help.institution_id).await?.check_emergency()?;
+        entries::institution(tx, help.institution_id)
+            .await?
+            .check_emergency()?;
         ensure(
             !entry.objected,
             Problem::EmergencyObjected,
             "the patient has objected",
         )?;
         if let Some(running) = &entry.help {
-            let over = tx.has_passed(tx.help_ends(running)).await;
+            let over = tx.has_passed(help_ends(tx, running)).await;
             ensure(over, Problem::AlreadyExists, "the guardian helps already")?;
         }
         let id: PermissionId = entry.permission.as_ref().try_into().map_err(Refusal::damaged)?;
@@ -95,17 +95,20 @@ impl Operation for StartHelp {
         entry.helped = Bytes::copy_from_slice(help.institution_id.as_bytes());
         tx.put(&key, &row);
         let told = history_entry::What::EmergencyHelp(begun.clone());
-        tx.tell(Tells::logged(patient, help).history(told)).await?;
-        tx.announce(patient, &row, event::What::EmergencyHelp(begun.clone()))
-            .await?;
-        tx.notify(*help.institution_id.as_bytes(), event::What::EmergencyHelp(begun))
-            .await?;
+        tell::tell(tx, Tells::logged(patient, help).history(told)).await?;
+        emergency::announce(tx, patient, &row, event::What::EmergencyHelp(begun.clone())).await?;
+        inbox::notify(
+            tx,
+            *help.institution_id.as_bytes(),
+            event::What::EmergencyHelp(begun),
+        )
+        .await?;
         Ok(pb::HelpStarted { opens })
     }
 }
 
 /// The patient objects in time: nothing is opened by this guardian any more (EMG-13).
-pub(in crate::vault) struct Object {
+pub(crate) struct Object {
     objection: Admitted<PatientVerified<EmergencyObjection>>,
 }
 
@@ -147,10 +150,10 @@ impl Operation for Object {
         tx.put(&key, &row);
         let message = objection.to_message();
         let told = history_entry::What::EmergencyObjected(message.clone());
-        tx.tell(Tells::logged(patient, objection).history(told)).await?;
+        tell::tell(tx, Tells::logged(patient, objection).history(told)).await?;
         let event = event::What::EmergencyObjected(message);
-        tx.announce(patient, &row, event.clone()).await?;
-        tx.notify(institution, event).await?;
+        emergency::announce(tx, patient, &row, event.clone()).await?;
+        inbox::notify(tx, institution, event).await?;
         Ok(())
     }
 }

@@ -42,18 +42,19 @@ use tokio::{
 };
 
 pub(crate) use self::{contradiction::Contradiction, rounds::Rounds, seen::for_who_has_seen};
-use self::{
-    tile::{NodePlace, TileId},
-    tree::subtrees,
-};
-use super::{
-    Refusal,
-    tables::{self, LogCosignedRow, LogHeadRow, LogSaltRow, LogTileRow, Row},
-    time::Time,
-};
+
 use crate::{
     identity::OperatorIdentity,
     store::{Commit, CommitId, Ledger},
+    vault::{
+        log::{
+            tile::{NodePlace, TileId},
+            tree::subtrees,
+        },
+        refusal::Refusal,
+        tables::{self, LogCosignedRow, LogHeadRow, LogSaltRow, LogTileRow, Row},
+        time::Time,
+    },
 };
 
 /// The log. Shared by all who append and prove.

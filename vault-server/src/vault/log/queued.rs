@@ -1,7 +1,6 @@
 //! A leaf that waits to be put into the log.
 
-use super::super::tables::LogQueueRow;
-use crate::store::CommitId;
+use crate::{store::CommitId, vault::tables::LogQueueRow};
 
 /// A leaf whose commit is durable and whose row stands in the queue.
 pub(in crate::vault) struct Queued {

@@ -13,13 +13,12 @@ use protocol_spec::{
     statement::{Signed, Verified},
 };
 
-use super::sequencer::{append, edge, with_tiles};
 use crate::{
     identity::OperatorIdentity,
     store::{Commit, CommitId, Ledger, Outcome},
     vault::{
-        Refusal,
-        refusal::ensure,
+        log::sequencer::{append, edge, with_tiles},
+        refusal::{Refusal, ensure},
         tables::{self, LogHeadRow, Row},
     },
 };

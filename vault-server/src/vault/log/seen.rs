@@ -11,7 +11,7 @@ use std::{
 
 use protocol_spec::log::{Growth, Hash};
 
-use super::{Log, Refusal};
+use crate::vault::log::{Log, Refusal};
 
 tokio::task_local! {
     static SEEN: Seen;

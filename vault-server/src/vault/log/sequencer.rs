@@ -14,16 +14,15 @@ use protocol_spec::{
     problem::Problem,
 };
 
-use super::{
-    Log, Queued,
-    tile::{self, NodePlace, TileId},
-};
 use crate::{
     identity::OperatorIdentity,
     store::{Commit, CommitId, Key, Ledger, Outcome},
     vault::{
-        Refusal,
-        refusal::ensure,
+        log::{
+            Log, Queued,
+            tile::{self, NodePlace, TileId},
+        },
+        refusal::{Refusal, ensure},
         tables::{self, LogEntryRow, LogHeadRow, LogIndexRow, LogQueueRow, LogTileRow, Row},
     },
 };

@@ -5,11 +5,13 @@ use std::{any::type_name, marker::PhantomData};
 use bytes::Bytes;
 use prost::Message;
 
-use super::parts::Part;
-use crate::store::{CommitId, Key, Ledger, StoreError, Table, Versioned};
+use crate::{
+    store::{CommitId, Key, Ledger, StoreError, Table, Versioned},
+    vault::tables::parts::Part,
+};
 
 /// A row: any message.
-pub(in crate::vault) trait Row: Message + Default {
+pub(crate) trait Row: Message + Default {
     /// As the ledger keeps it.
     fn bytes(&self) -> Bytes {
         self.encode_to_vec().into()

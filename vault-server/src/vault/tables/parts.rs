@@ -11,8 +11,10 @@ use protocol_spec::{
     },
 };
 
-use super::expiring::Expiring;
-use crate::{store::CommitId, vault::log::tile::TileId};
+use crate::{
+    store::CommitId,
+    vault::{log::tile::TileId, tables::expiring::Expiring},
+};
 
 /// The partition of what belongs to no principal; no SHA-256 of a key that anyone can find is this.
 pub(super) const SERVER: [u8; 32] = [0; 32];

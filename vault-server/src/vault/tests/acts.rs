@@ -14,6 +14,7 @@ use super::{
     problem,
     world::{Terms, World, stream},
 };
+use crate::vault::{acts, collections};
 
 const ANOTHER: Sha256Digest = Sha256Digest::from_bytes([8; 32]);
 
@@ -55,7 +56,10 @@ async fn hashes_of_acts_are_of_what_was_sent() {
     let world = &scene.world;
     scene.put(ONCOLOGY, 0).await.unwrap();
     let caller = world.as_patient().await;
-    let wrap = world.vault.collections(&caller).await.unwrap().collections;
+    let wrap = collections::collections(&world.vault, &caller)
+        .await
+        .unwrap()
+        .collections;
     let shown = wrap
         .iter()
         .find(|shown| shown.collection_id == ONCOLOGY.as_bytes()[..])
@@ -150,7 +154,7 @@ async fn a_permission_and_its_head_are_taken_together_or_not_at_all() {
 async fn the_newest_head_comes_with_its_place_in_the_log() {
     let world = World::new().await;
     let caller = world.as_patient().await;
-    let shown = world.vault.acts(&caller, 1, 10).await.unwrap();
+    let shown = acts::acts(&world.vault, &caller, 1, 10).await.unwrap();
     let message = shown.head.unwrap();
     let proof = message.proof.clone().unwrap();
     let logged = Logged::<VaultHead>::verify(message, &world.operator_key()).unwrap();

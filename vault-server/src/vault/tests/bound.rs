@@ -8,6 +8,7 @@ use super::{
     programs::{REGISTRAR, program},
     world::World,
 };
+use crate::vault::programs;
 use crate::{
     store::{Commit, CommitId, Outcome},
     vault::{
@@ -57,9 +58,7 @@ async fn what_a_registrar_has_signed_shows_it() {
     assert!(matches!(other, Err(Unbound::OtherLog { .. })), "{other:?}");
 
     let world = of_patients_alone().await;
-    world
-        .vault
-        .publish_program(program(REGISTRAR, |_| ()))
+    programs::publish_program(&world.vault, program(REGISTRAR, |_| ()))
         .await
         .unwrap();
     assert_eq!(check(&world, REGISTRAR, None).await, Ok(()));

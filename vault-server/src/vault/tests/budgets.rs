@@ -3,12 +3,15 @@
 use protocol_spec::ids::LinkId;
 
 use super::world::{Terms, World, intent};
+use crate::vault::run;
 use crate::vault::{
     Refusal,
     account::MOST_RELATIONS,
     tables,
     tx::{Operation, Tx},
 };
+use crate::vault::{account, idempotency, links};
+use crate::vault::{links::Offer, revocation::SubmitRevocation, submission::submit};
 
 /// Two patients have accepted one another.
 struct Met([u8; 32], [u8; 32]);
@@ -17,7 +20,7 @@ impl Operation for Met {
     type Answer = ();
 
     async fn apply(&self, tx: &mut Tx<'_>) -> Result<(), Refusal> {
-        tx.have_met(self.0, self.1).await
+        account::have_met(tx, self.0, self.1).await
     }
 }
 
@@ -37,7 +40,7 @@ async fn patients_give_each_other_no_endless_budget() {
     for number in 0..MOST_RELATIONS + 9 {
         let mut other = [0; 32];
         other[..8].copy_from_slice(&number.to_be_bytes());
-        world.vault.shared.run(&Met(one, other)).await.unwrap();
+        run::run(&world.vault.shared, &Met(one, other)).await.unwrap();
         assert_eq!(world.relations(other).await, Some(1));
         assert_eq!(world.relations(one).await, Some(MOST_RELATIONS.min(number + 1)));
     }
@@ -53,8 +56,14 @@ async fn what_changes_nothing_is_not_kept() {
     for _ in 0..3 {
         let (intent, message) = (intent(), world.patient.revokes(&permission));
         let vault = &world.vault;
-        vault.submit_revocation(&caller, &intent, message).await.unwrap();
-        kept.push(vault.shared.was_answered(&caller, intent.key).await.unwrap());
+        submit::<SubmitRevocation>(&vault, &caller, &intent, message)
+            .await
+            .unwrap();
+        kept.push(
+            idempotency::was_answered(&vault.shared, &caller, intent.key)
+                .await
+                .unwrap(),
+        );
     }
     assert_eq!(kept, [true, false, false]);
 }
@@ -65,11 +74,9 @@ async fn an_offer_leaves_no_account() {
     let world = World::new().await;
     let (_, device) = world.patient.adding(50);
     let message = device.link_offer();
-    let caller = world.vault.offering(&message).unwrap();
+    let caller = links::offering(&message).unwrap();
     let link = LinkId::from_bytes([1; 32]);
-    world
-        .vault
-        .offer(&caller, &intent(), link, message)
+    submit::<Offer>(&world.vault, &caller, &intent(), (link, message))
         .await
         .unwrap();
     assert_eq!(world.relations(caller.principal()).await, None);

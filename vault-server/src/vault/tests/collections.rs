@@ -16,6 +16,8 @@ use super::{
     world::{START, Terms, World, intent, stream},
 };
 use crate::vault::Refusal;
+use crate::vault::{collections, released};
+use crate::vault::{collections::PutCollection, placement::Place, submission::submit};
 
 pub(super) const ONCOLOGY: CollectionId = CollectionId::from_bytes([7; 16]);
 
@@ -55,10 +57,7 @@ impl Scene {
             root_epoch: 0,
         };
         let patient = self.world.as_patient().await;
-        self.world
-            .vault
-            .put_collection(&patient, &intent(), message)
-            .await
+        submit::<PutCollection>(&self.world.vault, &patient, &intent(), message).await
     }
 
     pub(super) fn placement(&self, record: usize, collection: CollectionId, number: u64) -> Placement {
@@ -84,10 +83,7 @@ impl Scene {
             data_key_wrap: vec![9; 104].into(),
         };
         let patient = self.world.as_patient().await;
-        self.world
-            .vault
-            .adopt(&patient, &intent(), version, message)
-            .await
+        submit::<Place>(&self.world.vault, &patient, &intent(), (version, message)).await
     }
 
     pub(super) async fn place(
@@ -141,7 +137,7 @@ impl Scene {
         let hospital = self.world.as_hospital(&self.world.second).await;
         let (mut numbers, mut after) = (Vec::new(), 0);
         loop {
-            let list = self.world.vault.released_records(&hospital, release, after, page);
+            let list = released::released_records(&self.world.vault, &hospital, release, after, page);
             let list = list.await.unwrap().read().await.unwrap();
             assert!(list.records.len() <= page);
             for record in list.records {
@@ -199,13 +195,15 @@ async fn epochs_are_opened_one_after_the_other() {
     }
     assert_eq!(problem(scene.put(ONCOLOGY, 4).await), Problem::EpochMismatch);
     let patient = scene.world.as_patient().await;
-    let list = scene.world.vault.collections(&patient).await.unwrap();
+    let list = collections::collections(&scene.world.vault, &patient)
+        .await
+        .unwrap();
     assert_eq!(list.collections.len(), 1);
     assert_eq!(list.collections[0].key_wraps.len(), 3);
     assert_eq!(list.collections[0].sealed_name, vec![1; 136]);
     let hospital = scene.world.as_hospital(&scene.world.first).await;
     assert_eq!(
-        problem(scene.world.vault.collections(&hospital).await),
+        problem(collections::collections(&scene.world.vault, &hospital).await),
         Problem::NotPermitted
     );
 }
@@ -251,7 +249,9 @@ async fn placements_are_counted_and_name_the_record_as_it_is() {
     assert_eq!(problem(scene.place(1, ONCOLOGY, 2).await), Problem::EpochMismatch);
     scene.submit(scene.placement(1, ONCOLOGY, 2), 1).await.unwrap();
     let patient = scene.world.as_patient().await;
-    let list = scene.world.vault.collections(&patient).await.unwrap();
+    let list = collections::collections(&scene.world.vault, &patient)
+        .await
+        .unwrap();
     assert_eq!(list.last_placement, 2);
 }
 
@@ -378,7 +378,7 @@ async fn the_list_ends_with_the_release_and_with_its_permission() {
         world.as_hospital(&world.second).await,
         world.as_hospital(&world.first).await,
     );
-    let list = |caller| world.vault.released_records(caller, release, 0, 10);
+    let list = |caller| released::released_records(&world.vault, caller, release, 0, 10);
     assert!(list(&owner).await.is_ok());
     assert_eq!(problem(list(&thief).await), Problem::NotPermitted);
     world.revoke(&permission).await;

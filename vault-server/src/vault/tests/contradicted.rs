@@ -6,6 +6,8 @@ use super::{
     problem,
     world::{Terms, World, stream},
 };
+use crate::vault::delivery;
+use crate::vault::{records, release};
 
 /// LOG-22: nothing leaves, to nobody, nor is anything begun; what runs ends before its next leaf. Revocations are taken. When the
 /// witness cosigns again, all goes on.
@@ -28,13 +30,13 @@ async fn a_contradicted_server_gives_out_nothing_and_takes_revocations() {
     let id = permission.permission_id;
     let release = world.open_release(&world.second, id).await.release_id;
     let (patient, hospital) = (world.as_patient().await, world.as_hospital(&world.second).await);
-    let mut leaves = world
-        .vault
-        .release_leaves(&hospital, release, version, 0, 5)
+    let mut leaves = release::release_leaves(&world.vault, &hospital, release, version, 0, 5)
         .await
         .unwrap();
     leaves.next().await.unwrap().unwrap();
-    let mut own = world.vault.own_leaves(&patient, version, 0, 5).await.unwrap();
+    let mut own = records::own_leaves(&world.vault, &patient, version, 0, 5)
+        .await
+        .unwrap();
     own.next().await.unwrap().unwrap();
 
     let contradiction = world.vault.contradiction();
@@ -46,11 +48,11 @@ async fn a_contradicted_server_gives_out_nothing_and_takes_revocations() {
     }
     let refused = [
         problem(world.fetch(&world.second, release, version, 0, 1).await),
-        problem(world.vault.deliver(&hospital, id).await),
-        problem(world.vault.own_leaves(&patient, version, 0, 1).await),
-        problem(world.vault.vault_records(&patient, 0, 0).await),
-        problem(world.vault.arrivals(&patient, None, 0).await),
-        problem(world.vault.vault_record(&patient, version).await),
+        problem(delivery::deliver(&world.vault, &hospital, id).await),
+        problem(records::own_leaves(&world.vault, &patient, version, 0, 1).await),
+        problem(records::vault_records(&world.vault, &patient, 0, 0).await),
+        problem(records::arrivals(&world.vault, &patient, None, 0).await),
+        problem(records::vault_record(&world.vault, &patient, version).await),
     ];
     assert_eq!(refused, [Problem::LogContradicted; 6]);
     let unopened = world.take_back(&world.first, &unopened).await;

@@ -20,6 +20,8 @@ use super::{
     problem,
     world::{START, Terms, World, intent, stream},
 };
+use crate::vault::{deletion, enrol, index, permissions, records, release, released, sweep};
+use crate::vault::{deletion::DeleteRecord, submission::submit, take_back::Take};
 use crate::{
     store::LeafKey,
     vault::{
@@ -48,7 +50,7 @@ impl World {
     pub(super) async fn delete(&self, record: &RecordSelector) -> Result<pb::LoggedStatement, Refusal> {
         let patient = self.as_patient().await;
         let message = self.deletion(record);
-        self.vault.delete_record(&patient, &intent(), message).await
+        submit::<DeleteRecord>(&self.vault, &patient, &intent(), message).await
     }
 
     /// The SHA-256 of the receipt for a stored record.
@@ -85,7 +87,7 @@ impl World {
             take_back: Some(hospital.key.signed(body).to_message()),
         };
         let caller = self.as_hospital(hospital).await;
-        self.vault.take_back(&caller, &intent(), message).await
+        submit::<Take>(&self.vault, &caller, &intent(), message).await
     }
 
     /// Whether anything of a version is left at the server.
@@ -110,7 +112,7 @@ impl World {
 
     async fn released_leaves(&self, release: ReleaseId, version: VersionId) -> LeafStream {
         let hospital = self.as_hospital(&self.second).await;
-        let leaves = self.vault.release_leaves(&hospital, release, version, 0, 3).await;
+        let leaves = release::release_leaves(&self.vault, &hospital, release, version, 0, 3).await;
         leaves.unwrap()
     }
 }
@@ -129,7 +131,10 @@ async fn placed() -> Scene {
 
 async fn placed_count(scene: &Scene) -> u64 {
     let patient = scene.world.as_patient().await;
-    scene.world.vault.index(&patient, 0, 1).await.unwrap().placed
+    index::index(&scene.world.vault, &patient, 0, 1)
+        .await
+        .unwrap()
+        .placed
 }
 
 /// DEL-2: whoever wraps anew what lay where a record was deleted goes by the row that counts placements, which a deletion therefore
@@ -184,13 +189,15 @@ async fn a_deleted_record_is_gone_for_everybody() {
     // Nothing is left in the lists, and nobody is shown it.
     assert_eq!(placed_count(&scene).await, 1);
     let patient = world.as_patient().await;
-    let page = world.vault.vault_records(&patient, 0, 0).await.unwrap();
+    let page = records::vault_records(&world.vault, &patient, 0, 0)
+        .await
+        .unwrap();
     let page = page.read().await.unwrap();
     assert_eq!(page.records.len(), 1);
     let gone = Problem::RecordDeleted;
-    let shown = world.vault.vault_record(&patient, record.version_id).await;
+    let shown = records::vault_record(&world.vault, &patient, record.version_id).await;
     assert_eq!(problem(shown.map(drop)), gone);
-    let own = world.vault.own_leaves(&patient, record.version_id, 0, 1).await;
+    let own = records::own_leaves(&world.vault, &patient, record.version_id, 0, 1).await;
     assert_eq!(problem(own.map(drop)), gone);
     for release in [of_named.release_id, of_all.release_id] {
         let fetched = world.fetch(&world.second, release, record.version_id, 0, 1).await;
@@ -201,10 +208,7 @@ async fn a_deleted_record_is_gone_for_everybody() {
         Problem::PermissionInUse
     );
     let hospital = world.as_hospital(&world.second).await;
-    let list = world
-        .vault
-        .released_records(&hospital, of_all.release_id, 0, 0)
-        .await;
+    let list = released::released_records(&world.vault, &hospital, of_all.release_id, 0, 0).await;
     assert_eq!(list.unwrap().read().await.unwrap().records.len(), 1);
 
     // Nor does it come back.
@@ -222,7 +226,7 @@ async fn a_deleted_record_is_gone_for_everybody() {
     let events = world.events(&patient).await;
     let told = |what: &&pb::event::What| matches!(what, pb::event::What::RecordDeleted(_));
     assert_eq!(events.iter().filter(told).count(), 1);
-    world.vault.sweep().await.unwrap();
+    sweep::sweep(&world.vault).await.unwrap();
     world.check().await;
 }
 
@@ -233,26 +237,24 @@ async fn the_same_record_is_deleted_once() {
     let (world, record) = (&scene.world, &scene.records[0]);
     let patient = world.as_patient().await;
     let (first, message) = (intent(), world.deletion(record));
-    let answer = world.vault.delete_record(&patient, &first, message.clone()).await;
+    let answer = submit::<DeleteRecord>(&world.vault, &patient, &first, message.clone()).await;
     let answer = answer.unwrap();
     let count = world.acts().await.count();
-    let repeated = world
-        .vault
-        .delete_record(&patient, &first, message)
+    let repeated = submit::<DeleteRecord>(&world.vault, &patient, &first, message)
         .await
         .unwrap();
     assert_eq!(repeated.statement, answer.statement);
     // Another statement, which names a record that is there: nothing of that one goes.
     let other = world.deletion_of(record.record_id, scene.records[1].version_id, START + 1);
-    let other = world
-        .vault
-        .delete_record(&patient, &intent(), other)
+    let other = submit::<DeleteRecord>(&world.vault, &patient, &intent(), other)
         .await
         .unwrap();
     assert_eq!(other.statement, answer.statement);
     assert!(world.has_leaf(scene.records[1].version_id).await);
     assert_eq!(world.acts().await.count(), count);
-    let page = world.vault.deletions(&patient, None, 0).await.unwrap();
+    let page = deletion::deletions(&world.vault, &patient, None, 0)
+        .await
+        .unwrap();
     assert_eq!(page.deletions.len(), 1);
     assert_eq!(page.deletions[0].statement, answer.statement);
     assert!(page.next.is_empty());
@@ -264,8 +266,8 @@ async fn nobody_else_deletes_a_record() {
     let scene = placed().await;
     let (world, record) = (&scene.world, &scene.records[0]);
     let stranger = Patient::new(9);
-    let enrolling = world.vault.enrolling_patient(stranger.enrolment()).unwrap();
-    world.vault.enrol(&enrolling, &intent()).await.unwrap();
+    let enrolling = enrol::enrolling_patient(stranger.enrolment()).unwrap();
+    enrol::enrol(&world.vault, &enrolling, &intent()).await.unwrap();
     let callers: [Caller; 3] = [
         world.as_hospital(&world.first).await,
         world.as_hospital(&world.second).await,
@@ -273,7 +275,7 @@ async fn nobody_else_deletes_a_record() {
     ];
     for caller in callers {
         let message = world.deletion(record);
-        let refused = world.vault.delete_record(&caller, &intent(), message).await;
+        let refused = submit::<DeleteRecord>(&world.vault, &caller, &intent(), message).await;
         assert_eq!(problem(refused), Problem::NotPermitted);
     }
     let patient = world.as_patient().await;
@@ -284,7 +286,7 @@ async fn nobody_else_deletes_a_record() {
         (RecordId::from_bytes([9; 16]), record.version_id),
     ] {
         let message = world.deletion_of(record, version, START);
-        let refused = world.vault.delete_record(&patient, &intent(), message).await;
+        let refused = submit::<DeleteRecord>(&world.vault, &patient, &intent(), message).await;
         assert_eq!(problem(refused), Problem::RecordMismatch);
     }
     assert!(world.has_leaf(record.version_id).await);
@@ -345,9 +347,7 @@ async fn what_is_running_stops_before_the_next_leaf() {
     let patient = world.as_patient().await;
     let mut streams = [
         world.released_leaves(ticket.release_id, record.version_id).await,
-        world
-            .vault
-            .own_leaves(&patient, record.version_id, 0, 3)
+        records::own_leaves(&world.vault, &patient, record.version_id, 0, 3)
             .await
             .unwrap(),
     ];
@@ -401,20 +401,24 @@ async fn what_nobody_has_opened_is_taken_back() {
     assert_eq!(repeated.statement, answer.statement);
     assert_eq!(world.account_bytes(institution).await, before);
     assert_eq!(problem(world.delete(&record).await), Problem::RecordDeleted);
-    let list = world.vault.deletions(&patient, None, 0).await.unwrap();
+    let list = deletion::deletions(&world.vault, &patient, None, 0)
+        .await
+        .unwrap();
     assert!(list.deletions.is_empty());
     let key = tables::permission(world.patient.id, uploaded_under(&world).await);
     let permission = key.get(&*world.store.ledger).await.unwrap().unwrap();
     assert!(permission.upload_key_wrap.is_empty(), "it opens nothing any more");
     let entry = world.entry(uploaded_under(&world).await).await;
     assert_eq!((entry.uses_left, entry.uses_held), (0, 0), "the use stays spent");
-    world.vault.sweep().await.unwrap();
+    sweep::sweep(&world.vault).await.unwrap();
     world.check().await;
 }
 
 async fn uploaded_under(world: &World) -> protocol_spec::ids::PermissionId {
     let patient = world.as_patient().await;
-    let list = world.vault.vault_permissions(&patient, None, 0).await.unwrap();
+    let list = permissions::vault_permissions(&world.vault, &patient, None, 0)
+        .await
+        .unwrap();
     let body = &list.permissions[0].permission.as_ref().unwrap().body;
     protocol_spec::permission::PermissionBody::decode(body)
         .unwrap()
@@ -431,9 +435,7 @@ async fn what_somebody_has_opened_is_not_taken_back() {
     scene.put(ONCOLOGY, 0).await.unwrap();
     scene.place(0, ONCOLOGY, 1).await.unwrap();
     // Read by her, not placed.
-    let mut leaves = world
-        .vault
-        .own_leaves(&patient, scene.records[1].version_id, 0, 1)
+    let mut leaves = records::own_leaves(&world.vault, &patient, scene.records[1].version_id, 0, 1)
         .await
         .unwrap();
     leaves.next().await.unwrap().unwrap();
@@ -541,7 +543,9 @@ async fn deletions_are_listed_by_pages() {
     let patient = world.as_patient().await;
     let (mut found, mut after) = (Vec::new(), None);
     for _ in 0..8 {
-        let page = world.vault.deletions(&patient, after, 1).await.unwrap();
+        let page = deletion::deletions(&world.vault, &patient, after, 1)
+            .await
+            .unwrap();
         for logged in page.deletions {
             let deletion = Logged::<RecordDeletion>::verify(logged, &world.operator_key()).unwrap();
             found.push(deletion.statement.record_id);

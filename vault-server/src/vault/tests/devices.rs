@@ -17,13 +17,27 @@ use super::{
     world::{START, Terms, World, intent, stream},
 };
 use crate::vault::Refusal;
+use crate::vault::{
+    collections::{self, PutCollection},
+    devices::{self, ChangeDevices},
+    enrol, history,
+    links::{self, AnswerLink, Offer, OpenLink},
+    listed,
+    placement::Place,
+    records,
+    requests::SubmitDownload,
+    revocation::SubmitRevocation,
+    strangers,
+    submission::submit,
+    sweep,
+};
 
 const LINK: LinkId = LinkId::from_bytes([1; 32]);
 
 impl World {
     async fn change(&self, by: &Patient, message: pb::ChangeDevices) -> Result<pb::Accepted, Refusal> {
         let caller = self.as_device(by).await.unwrap();
-        self.vault.change_devices(&caller, &intent(), message).await
+        submit::<ChangeDevices>(&self.vault, &caller, &intent(), message).await
     }
 
     /// The same patient with a second device.
@@ -35,13 +49,15 @@ impl World {
 
     async fn lists(&self, by: &Patient, after: Option<u64>) -> pb::DeviceLists {
         let caller = self.as_device(by).await.unwrap();
-        self.vault.device_lists(&caller, after, usize::MAX).await.unwrap()
+        devices::device_lists(&self.vault, &caller, after, usize::MAX)
+            .await
+            .unwrap()
     }
 
     async fn offer(&self, device: &Patient, link: LinkId) -> Result<pb::Accepted, Refusal> {
         let message = device.link_offer();
-        let caller = self.vault.offering(&message).unwrap();
-        self.vault.offer(&caller, &intent(), link, message).await
+        let caller = links::offering(&message).unwrap();
+        submit::<Offer>(&self.vault, &caller, &intent(), (link, message)).await
     }
 }
 
@@ -67,9 +83,11 @@ async fn an_added_device_acts_and_reads_the_lists() {
     assert!(lists.root_key.is_some() && lists.previous_root_keys.is_empty());
     assert_eq!(world.lists(&second, Some(0)).await.lists.len(), 1);
     let record = world.store_record(&world.first, &stream(10)).await;
-    let leaves = world.vault.own_leaves(&caller, record.version_id, 0, 1).await;
+    let leaves = records::own_leaves(&world.vault, &caller, record.version_id, 0, 1).await;
     assert!(leaves.is_ok());
-    let history = world.vault.history(&caller, 0, usize::MAX).await.unwrap();
+    let history = history::history(&world.vault, &caller, 0, usize::MAX)
+        .await
+        .unwrap();
     let changed = pb::history_entry::What::DevicesChanged(second.list.to_message());
     assert_eq!(history.entries[0].what, Some(changed));
     world.check().await;
@@ -82,9 +100,7 @@ async fn a_removed_device_is_nobody_at_once() {
     let record = world.store_record(&world.first, &stream(3 << 20)).await;
     let second = world.with_second().await;
     let begun = world.as_device(&second).await.unwrap();
-    let mut leaves = world
-        .vault
-        .own_leaves(&begun, record.version_id, 0, 3)
+    let mut leaves = records::own_leaves(&world.vault, &begun, record.version_id, 0, 3)
         .await
         .unwrap();
     let permission = world
@@ -101,7 +117,7 @@ async fn a_removed_device_is_nobody_at_once() {
     assert_eq!(problem(broken), Problem::Unauthenticated);
     assert!(leaves.next().await.is_none());
     assert_eq!(
-        problem(world.vault.still_listed(&begun).await),
+        problem(listed::still_listed(&world.vault, &begun).await),
         Problem::Unauthenticated
     );
     // A request that had been authenticated before.
@@ -112,25 +128,19 @@ async fn a_removed_device_is_nobody_at_once() {
         sealed_name: vec![1; 136].into(),
         root_epoch: 1,
     };
-    let put = world
-        .vault
-        .put_collection(&begun, &intent(), collection.clone())
-        .await;
+    let put = submit::<PutCollection>(&world.vault, &begun, &intent(), collection.clone()).await;
     assert_eq!(problem(put), Problem::Unauthenticated);
     let own = second.revokes(&permission);
-    let revoked = world.vault.submit_revocation(&begun, &intent(), own).await;
+    let revoked = submit::<SubmitRevocation>(&world.vault, &begun, &intent(), own).await;
     assert_eq!(problem(revoked), Problem::Unauthenticated);
     // Its statements, sent by a device that stays.
     let caller = world.as_device(&first).await.unwrap();
     let revocation = second.revokes(&permission);
-    let sent = world
-        .vault
-        .submit_revocation(&caller, &intent(), revocation)
-        .await;
+    let sent = submit::<SubmitRevocation>(&world.vault, &caller, &intent(), revocation).await;
     assert_eq!(problem(sent), Problem::NotPermitted);
     let presented = world.present(&world.second, permission.permission_id).await;
     assert!(presented.is_ok(), "nothing was revoked");
-    let put = world.vault.put_collection(&caller, &intent(), collection).await;
+    let put = submit::<PutCollection>(&world.vault, &caller, &intent(), collection).await;
     assert!(put.is_ok(), "who stays goes on");
     world.check().await;
 }
@@ -144,8 +154,8 @@ async fn of_two_changes_at_once_one_is_refused() {
     let caller = world.as_patient().await;
     let (a, b) = (intent(), intent());
     let (one, other) = tokio::join!(
-        world.vault.change_devices(&caller, &a, one),
-        world.vault.change_devices(&caller, &b, other),
+        submit::<ChangeDevices>(&world.vault, &caller, &a, one),
+        submit::<ChangeDevices>(&world.vault, &caller, &b, other),
     );
     assert!(one.is_ok() != other.is_ok());
     assert_eq!(
@@ -244,9 +254,7 @@ async fn a_vault_key_that_is_not_the_lists_is_refused() {
     }
     let hospital = world.as_hospital(&world.first).await;
     let shown = async || {
-        world
-            .vault
-            .patient_info(&hospital, first.id)
+        strangers::patient_info(&world.vault, &hospital, first.id)
             .await
             .unwrap()
             .vault_key
@@ -260,8 +268,8 @@ async fn a_vault_key_that_is_not_the_lists_is_refused() {
     let enrolling = Patient::new(71);
     let mut other = enrolling.enrolment();
     other.vault_key = Some(first.vault_key(list.claimed()));
-    assert!(world.vault.enrolling_patient(other).is_err());
-    assert!(world.vault.enrolling_patient(enrolling.enrolment()).is_ok());
+    assert!(enrol::enrolling_patient(other).is_err());
+    assert!(enrol::enrolling_patient(enrolling.enrolment()).is_ok());
 }
 
 /// DEV-13: collections, placements and lists are compared in one commit.
@@ -281,7 +289,7 @@ async fn a_rotation_has_all_collections_and_all_placements() {
             root_epoch,
         };
         let (vault, caller) = (world.vault.clone(), caller.clone());
-        async move { vault.put_collection(&caller, &intent(), message).await }
+        async move { submit::<PutCollection>(&vault, &caller, &intent(), message).await }
     };
     put(7, 0).await.unwrap();
     let rewrapped = |id: u8, wraps: usize| pb::CollectionEpochs {
@@ -318,9 +326,7 @@ async fn a_rotation_has_all_collections_and_all_placements() {
         data_key_wrap: vec![9; 104].into(),
     };
     let by_second = world.as_device(&second).await.unwrap();
-    world
-        .vault
-        .adopt(&by_second, &intent(), record.version_id, adopt)
+    submit::<Place>(&world.vault, &by_second, &intent(), (record.version_id, adopt))
         .await
         .unwrap();
     assert_eq!(
@@ -333,7 +339,7 @@ async fn a_rotation_has_all_collections_and_all_placements() {
     message.list = Some(first.device.signed(body).to_message());
     world.change(&first, message).await.unwrap();
 
-    let list = world.vault.collections(&caller).await.unwrap();
+    let list = collections::collections(&world.vault, &caller).await.unwrap();
     assert_eq!((list.root_epoch, list.collections[0].key_wraps.len()), (1, 2));
     assert_eq!(
         problem(put(8, 0).await),
@@ -345,10 +351,7 @@ async fn a_rotation_has_all_collections_and_all_placements() {
     // DEV-7: nothing is sealed to the old vault key any more.
     let (request, _) = world.second.asks_download(world.download_request(&world.second));
     let hospital = world.as_hospital(&world.second).await;
-    let asked = world
-        .vault
-        .submit_download_request(&hospital, &intent(), request)
-        .await;
+    let asked = submit::<SubmitDownload>(&world.vault, &hospital, &intent(), request).await;
     assert_eq!(problem(asked), Problem::EpochMismatch);
     world.check().await;
 }
@@ -396,7 +399,7 @@ async fn the_last_epochs_are_kept_for_removals() {
             sealed_name: vec![1; if epoch == 0 { 136 } else { 0 }].into(),
             root_epoch: 0,
         };
-        world.vault.put_collection(&thief, &intent(), message).await
+        submit::<PutCollection>(&world.vault, &thief, &intent(), message).await
     };
     for id in 1..=4 {
         for epoch in 0..984 {
@@ -448,17 +451,20 @@ async fn offers_are_few_short_and_for_patients() {
     let caller = world.as_patient().await;
     let absent = |link| {
         let (vault, caller) = (world.vault.clone(), caller.clone());
-        async move { problem(vault.link_state(&caller, link).await) }
+        async move { problem(links::link_state(&vault, &caller, link).await) }
     };
     assert_eq!(absent(LINK).await, Problem::NotPermitted);
     world.offer(&second, LINK).await.unwrap();
     assert_eq!(
-        world.vault.link_state(&caller, LINK).await.unwrap().offer,
+        links::link_state(&world.vault, &caller, LINK)
+            .await
+            .unwrap()
+            .offer,
         Some(second.link_offer())
     );
     let hospital = world.as_hospital(&world.first).await;
     assert_eq!(
-        problem(world.vault.link_state(&hospital, LINK).await),
+        problem(links::link_state(&world.vault, &hospital, LINK).await),
         Problem::NotPermitted
     );
     let stranger = Patient::with_device(60, 61);
@@ -474,8 +480,8 @@ async fn offers_are_few_short_and_for_patients() {
     world.clock.set(START + 9 * 60_000);
     world.offer(&second, LINK).await.unwrap();
     world.clock.set(START + 11 * 60_000);
-    world.vault.sweep().await.unwrap();
-    assert!(world.vault.link_state(&caller, LINK).await.is_ok());
+    sweep::sweep(&world.vault).await.unwrap();
+    assert!(links::link_state(&world.vault, &caller, LINK).await.is_ok());
     world.clock.set(START + 20 * 60_000);
     assert_eq!(absent(LINK).await, Problem::NotPermitted, "after ten minutes");
     world.offer(&second, LINK).await.unwrap();
@@ -484,12 +490,7 @@ async fn offers_are_few_short_and_for_patients() {
     assert_eq!(absent(LINK).await, Problem::NotPermitted);
     assert_eq!(problem(world.offer(&second, LINK).await), Problem::AlreadyExists);
     assert_eq!(
-        problem(
-            world
-                .vault
-                .offer(&caller, &intent(), LINK, stranger.link_offer())
-                .await
-        ),
+        problem(submit::<Offer>(&world.vault, &caller, &intent(), (LINK, stranger.link_offer())).await),
         Problem::NotPermitted,
         "a patient's device is nobody new"
     );
@@ -505,16 +506,19 @@ async fn an_offer_is_answered_once_and_opened_after_that() {
     let answer = |nonce: &'static [u8]| {
         let message = pb::LinkAnswer { nonce: nonce.into() };
         let (vault, caller) = (world.vault.clone(), caller.clone());
-        async move { vault.answer_link(&caller, &intent(), LINK, message).await }
+        async move { submit::<AnswerLink>(&vault, &caller, &intent(), (LINK, message)).await }
     };
     let open = |opening: pb::LinkOpening| {
         let vault = world.vault.clone();
         async move {
-            let caller = vault.opening(&opening).unwrap();
-            vault.open_link(&caller, &intent(), LINK, opening).await
+            let caller = links::opening(&opening).unwrap();
+            submit::<OpenLink>(&vault, &caller, &intent(), (LINK, opening)).await
         }
     };
-    assert_eq!(problem(world.vault.link_answer(LINK).await), Problem::NotFound);
+    assert_eq!(
+        problem(links::link_answer(&world.vault, LINK).await),
+        Problem::NotFound
+    );
     assert_eq!(
         problem(open(second.link_opening()).await),
         Problem::NotPermitted,
@@ -525,7 +529,11 @@ async fn an_offer_is_answered_once_and_opened_after_that() {
     answer(&[1; 32]).await.unwrap();
     assert_eq!(problem(answer(&[2; 32]).await), Problem::AlreadyExists);
     assert_eq!(
-        world.vault.link_answer(LINK).await.unwrap().nonce.as_ref(),
+        links::link_answer(&world.vault, LINK)
+            .await
+            .unwrap()
+            .nonce
+            .as_ref(),
         [1; 32]
     );
 
@@ -537,7 +545,12 @@ async fn an_offer_is_answered_once_and_opened_after_that() {
     for wrong in [another_nonce, by_another] {
         assert_eq!(problem(open(wrong).await), Problem::NotPermitted);
     }
-    let opening = || async { world.vault.link_state(&caller, LINK).await.unwrap().opening };
+    let opening = || async {
+        links::link_state(&world.vault, &caller, LINK)
+            .await
+            .unwrap()
+            .opening
+    };
     assert!(opening().await.is_empty());
     open(second.link_opening()).await.unwrap();
     assert_eq!(opening().await.as_ref(), [9; 32]);
@@ -547,9 +560,12 @@ async fn an_offer_is_answered_once_and_opened_after_that() {
     let message = pb::LinkAnswer {
         nonce: vec![1; 32].into(),
     };
-    let by_hospital = world.vault.answer_link(&hospital, &intent(), LINK, message).await;
+    let by_hospital = submit::<AnswerLink>(&world.vault, &hospital, &intent(), (LINK, message)).await;
     assert_eq!(problem(by_hospital), Problem::NotPermitted);
     world.clock.set(START + 10 * 60_000);
     assert_eq!(problem(answer(&[1; 32]).await), Problem::NotPermitted);
-    assert_eq!(problem(world.vault.link_answer(LINK).await), Problem::NotFound);
+    assert_eq!(
+        problem(links::link_answer(&world.vault, LINK).await),
+        Problem::NotFound
+    );
 }

@@ -31,9 +31,20 @@ use super::{
 };
 use crate::{
     store::{Commit, Key, Ledger, MemoryStore, Outcome, StoreError, Table, Versioned},
-    vault::{Intent, Refusal, VaultLimits, tx::random},
+    vault::{Intent, Refusal, VaultLimits, units::random},
 };
 
+use crate::vault::{
+    delivery,
+    emergency::{
+        self, PutEmergency,
+        guardianship::AcceptGuardianship,
+        help::{Object, StartHelp},
+        opening,
+    },
+    enrol,
+    submission::submit,
+};
 use pb::{event, history_entry};
 
 const SHARE: [u8; 32] = [9; 32];
@@ -58,11 +69,11 @@ impl Emergency {
         let world = World::over(store, limits).await;
         let record = world.store_record(&world.first, &stream(100)).await;
         let ambulance = Institution::accredited(7, &KeyPair::new(2), world.operator_id(), true);
-        let caller = world.vault.enrolling_institution(ambulance.enrolment()).unwrap();
-        world.vault.enrol(&caller, &intent()).await.unwrap();
+        let caller = enrol::enrolling_institution(&world.vault, ambulance.enrolment()).unwrap();
+        enrol::enrol(&world.vault, &caller, &intent()).await.unwrap();
         let guardian = Patient::new(8);
-        let caller = world.vault.enrolling_patient(guardian.enrolment()).unwrap();
-        world.vault.enrol(&caller, &intent()).await.unwrap();
+        let caller = enrol::enrolling_patient(guardian.enrolment()).unwrap();
+        enrol::enrol(&world.vault, &caller, &intent()).await.unwrap();
         let scene = Scene {
             world,
             records: vec![record],
@@ -120,10 +131,7 @@ impl Emergency {
 
     async fn put(&self, message: pb::PutEmergency) -> Result<pb::Accepted, Refusal> {
         let patient = self.world().as_patient().await;
-        self.world()
-            .vault
-            .put_emergency(&patient, &intent(), message)
-            .await
+        submit::<PutEmergency>(&self.world().vault, &patient, &intent(), message).await
     }
 
     async fn make_card(&self) -> PermissionBody {
@@ -144,8 +152,7 @@ impl Emergency {
             patient_id: body.patient_id.as_bytes().to_vec().into(),
         };
         let vault = &self.world().vault;
-        vault
-            .accept_guardianship(&caller, &intent(), accept)
+        submit::<AcceptGuardianship>(&vault, &caller, &intent(), accept)
             .await
             .unwrap();
         body
@@ -186,7 +193,7 @@ impl Emergency {
             ..pb::EmergencyUse::default()
         };
         let caller = self.world().as_hospital(hospital).await;
-        self.world().vault.open_emergency(&caller, intent, message).await
+        opening::open_emergency(&self.world().vault, &caller, intent, message).await
     }
 
     async fn open(&self, card: u8) -> Result<pb::EmergencyOpened, Refusal> {
@@ -212,7 +219,7 @@ impl Emergency {
             help: Some(guardian.says(help)),
         };
         let caller = self.world().as_device(guardian).await.unwrap();
-        self.world().vault.start_help(&caller, &intent(), message).await
+        submit::<StartHelp>(&self.world().vault, &caller, &intent(), message).await
     }
 
     async fn begin(&self) -> RequestId {
@@ -233,15 +240,15 @@ impl Emergency {
             objection: Some(by.says(body)),
         };
         let caller = self.world().as_device(by).await.unwrap();
-        self.world()
-            .vault
-            .submit_objection(&caller, &intent(), message)
-            .await
+        submit::<Object>(&self.world().vault, &caller, &intent(), message).await
     }
 
     async fn list(&self) -> Vec<pb::EmergencyEntry> {
         let patient = self.world().as_patient().await;
-        self.world().vault.emergency(&patient).await.unwrap().entries
+        emergency::emergency(&self.world().vault, &patient)
+            .await
+            .unwrap()
+            .entries
     }
 
     async fn opened_in_history(&self) -> usize {
@@ -263,7 +270,7 @@ async fn a_card_opens_the_collection_for_an_accredited_institution() {
     let (world, body) = (emergency.world(), emergency.make_card().await);
     emergency.name_guardian().await;
     let ambulance = world.as_hospital(&emergency.ambulance).await;
-    let early = world.vault.deliver(&ambulance, body.permission_id).await;
+    let early = delivery::deliver(&world.vault, &ambulance, body.permission_id).await;
     assert_eq!(problem(early), Problem::NotPermitted, "before it has opened");
 
     let opening = emergency.opening(&emergency.ambulance, CARD);
@@ -312,7 +319,7 @@ async fn a_card_opens_the_collection_for_an_accredited_institution() {
         .unwrap();
     assert!(!bytes.is_empty());
     let other = world.as_hospital(&world.first).await;
-    let foreign = world.vault.deliver(&other, body.permission_id).await;
+    let foreign = delivery::deliver(&world.vault, &other, body.permission_id).await;
     assert_eq!(problem(foreign), Problem::NotPermitted);
     assert_eq!(
         world
@@ -324,7 +331,7 @@ async fn a_card_opens_the_collection_for_an_accredited_institution() {
     );
     world.check().await;
     world.clock.set(START + DAY);
-    let later = world.vault.deliver(&ambulance, body.permission_id).await;
+    let later = delivery::deliver(&world.vault, &ambulance, body.permission_id).await;
     assert_eq!(
         problem(later),
         Problem::NotPermitted,
@@ -440,11 +447,7 @@ async fn nothing_is_given_out_before_it_is_written_down() {
         faulty.table.store(table, Ordering::Relaxed);
         assert!(emergency.open(CARD).await.is_err(), "{table}");
         let ambulance = emergency.world().as_hospital(&emergency.ambulance).await;
-        let delivered = emergency
-            .world()
-            .vault
-            .deliver(&ambulance, body.permission_id)
-            .await;
+        let delivered = delivery::deliver(&emergency.world().vault, &ambulance, body.permission_id).await;
         assert_eq!(problem(delivered), Problem::NotPermitted, "{table}");
     }
     faulty.table.store(0, Ordering::Relaxed);
@@ -567,12 +570,10 @@ async fn a_guardians_help_opens_when_the_time_has_passed() {
         Problem::EmergencyWaiting
     );
     let other = Institution::accredited(9, &KeyPair::new(2), emergency.world().operator_id(), true);
-    let caller = emergency
-        .world()
-        .vault
-        .enrolling_institution(other.enrolment())
+    let caller = enrol::enrolling_institution(&emergency.world().vault, other.enrolment()).unwrap();
+    enrol::enrol(&emergency.world().vault, &caller, &intent())
+        .await
         .unwrap();
-    emergency.world().vault.enrol(&caller, &intent()).await.unwrap();
     // Nobody has answered anything.
     emergency.world().clock.set(START + 3 * HOUR);
     let foreign = emergency
@@ -645,12 +646,10 @@ async fn only_the_guardian_helps_and_only_an_accredited_institution() {
     let body = emergency.name_guardian().await;
     emergency.make_card().await;
     let stranger = Patient::new(10);
-    let caller = emergency
-        .world()
-        .vault
-        .enrolling_patient(stranger.enrolment())
+    let caller = enrol::enrolling_patient(stranger.enrolment()).unwrap();
+    enrol::enrol(&emergency.world().vault, &caller, &intent())
+        .await
         .unwrap();
-    emergency.world().vault.enrol(&caller, &intent()).await.unwrap();
     let (guardian, ambulance) = (&emergency.guardian, &emergency.ambulance);
     let wrong = emergency
         .start(&stranger, emergency.help(&stranger, ambulance))
@@ -688,7 +687,7 @@ async fn only_the_guardian_helps_and_only_an_accredited_institution() {
     // What each may know of it.
     let world = emergency.world();
     let stranger = world.as_device(&stranger).await.unwrap();
-    let known = world.vault.emergency_info(&stranger, world.patient.id);
+    let known = emergency::emergency_info(&world.vault, &stranger, world.patient.id);
     assert_eq!(known.await.unwrap(), pb::EmergencyInfo::default());
 }
 

@@ -12,6 +12,8 @@ use protocol_spec::{
 
 use super::world::{HOUR, START, Stores, Terms, World, intent, leaf_hashes, limits, stream};
 
+use crate::vault::{intake, records, requests, sweep, upload};
+use crate::vault::{requests::SubmitReference, submission::submit};
 use crate::{
     store::{BlobStore, CommitId, LeafKey, RocksConfig, RocksStore},
     vault::known::KnownCallers,
@@ -54,9 +56,7 @@ async fn upload_of_one_leaf_and_of_many() {
         world.check().await;
         let patient = world.as_patient().await;
         let leaves = u32::try_from(stream.len().div_ceil(1 << 20)).unwrap();
-        let mut own = world
-            .vault
-            .own_leaves(&patient, record.version_id, 0, leaves)
+        let mut own = records::own_leaves(&world.vault, &patient, record.version_id, 0, leaves)
             .await
             .unwrap();
         let mut read = Vec::new();
@@ -186,9 +186,7 @@ async fn reference_delivers_to_the_second_institution_alone() {
     let (message, hash) = world.first.asks_reference(request.clone());
     let first = world.as_hospital(&world.first).await;
     let before = world.events(&first).await.len();
-    world
-        .vault
-        .submit_reference_request(&first, &intent(), message)
+    submit::<SubmitReference>(&world.vault, &first, &intent(), message)
         .await
         .unwrap();
     let body = world.permission_body(
@@ -208,7 +206,9 @@ async fn reference_delivers_to_the_second_institution_alone() {
     assert_eq!(world.events(&first).await.len(), before);
     let second = world.as_hospital(&world.second).await;
     for caller in [&first, &second, &world.as_patient().await] {
-        let stored = world.vault.request(caller, request.request_id).await.unwrap();
+        let stored = requests::request(&world.vault, caller, request.request_id)
+            .await
+            .unwrap();
         assert_eq!(stored.state(), pb::RequestState::Permitted);
     }
     world.check().await;
@@ -225,9 +225,7 @@ async fn an_upload_resumes_where_it_broke_off() {
         .await
         .upload_id;
     let first = world.as_hospital(&world.first).await;
-    let mut intake = world
-        .vault
-        .begin_leaves(&first, upload, 0, hashes.clone())
+    let mut intake = intake::begin_leaves(&world.vault, &first, upload, 0, hashes.clone())
         .await
         .unwrap();
     for leaf in stream.chunks(1 << 20).take(2) {
@@ -235,14 +233,14 @@ async fn an_upload_resumes_where_it_broke_off() {
     }
     intake.finish_partial().await.unwrap();
     world.restart().await;
-    let status = world.vault.upload_status(&first, upload).await.unwrap();
+    let status = upload::upload_status(&world.vault, &first, upload).await.unwrap();
     assert_eq!(status.present, [pb::LeafRange { first: 0, count: 2 }]);
     world
         .send(&world.first, upload, 0, &stream, &hashes)
         .await
         .unwrap();
     let receipt = world.commit(&world.first, upload, &stream).await.unwrap();
-    let status = world.vault.upload_status(&first, upload).await.unwrap();
+    let status = upload::upload_status(&world.vault, &first, upload).await.unwrap();
     assert_eq!(status.receipt.unwrap().statement, receipt.statement);
     // Each leaf was paid for once.
     let left = world.entry(permission.permission_id).await.bytes_left;
@@ -274,7 +272,9 @@ async fn leaves_replace_what_a_refused_commit_has_stored() {
         .await
         .unwrap();
     let patient = world.as_patient().await;
-    let mut leaves = world.vault.own_leaves(&patient, version, 0, 4).await.unwrap();
+    let mut leaves = records::own_leaves(&world.vault, &patient, version, 0, 4)
+        .await
+        .unwrap();
     let mut bytes = Vec::new();
     while let Some(leaf) = leaves.next().await {
         bytes.extend_from_slice(&leaf.unwrap());
@@ -317,7 +317,7 @@ async fn a_record_survives_on_rocksdb() {
     );
     world.close(&world.second, id).await.unwrap();
     world.clock.set(START + 48 * HOUR);
-    world.vault.sweep().await.unwrap();
+    sweep::sweep(&world.vault).await.unwrap();
     world.check().await;
 }
 

@@ -17,6 +17,10 @@ use super::{
     problem,
     world::{Stores, Terms, World, intent, limits, stream},
 };
+use crate::vault::{
+    delivery, requests::SubmitDownload, revocation::SubmitRevocation, submission::submit, sweep,
+    unanswered::DeleteUnanswered,
+};
 use crate::{
     store::{
         BlobStore, Commit, Key, LeafKey, LeafWriter, Ledger, MemoryStore, Outcome, StoreError, Table,
@@ -123,7 +127,7 @@ async fn filled() -> (World, Arc<Volume>, PermissionBody) {
 async fn revoke(world: &World, permission: &PermissionBody) -> Result<pb::RevocationAnswer, Problem> {
     let patient = world.as_patient().await;
     let message = world.patient.revokes(permission);
-    let answer = world.vault.submit_revocation(&patient, &intent(), message).await;
+    let answer = submit::<SubmitRevocation>(&world.vault, &patient, &intent(), message).await;
     answer.map_err(|refusal| refusal.problem)
 }
 
@@ -135,14 +139,11 @@ async fn a_full_volume_takes_revocations() {
     let hospital = world.as_hospital(&world.second).await;
     let id = permission.permission_id;
     assert_eq!(
-        problem(world.vault.deliver(&hospital, id).await),
+        problem(delivery::deliver(&world.vault, &hospital, id).await),
         Problem::StorageFull
     );
     let (message, _) = world.second.asks_download(world.download_request(&world.second));
-    let asked = world
-        .vault
-        .submit_download_request(&hospital, &intent(), message)
-        .await;
+    let asked = submit::<SubmitDownload>(&world.vault, &hospital, &intent(), message).await;
     assert_eq!(problem(asked), Problem::StorageFull);
     let before = world.acts().await.count();
     let answer = revoke(&world, &permission).await.unwrap();
@@ -161,9 +162,7 @@ async fn a_full_volume_takes_deletions() {
     let request = world.download_request(&world.second);
     let id = Bytes::copy_from_slice(request.request_id.as_bytes());
     let (message, _) = world.second.asks_download(request);
-    world
-        .vault
-        .submit_download_request(&hospital, &intent(), message)
+    submit::<SubmitDownload>(&world.vault, &hospital, &intent(), message)
         .await
         .unwrap();
     volume.full.store(true, Ordering::Relaxed);
@@ -172,11 +171,10 @@ async fn a_full_volume_takes_deletions() {
     };
     let patient = world.as_patient().await;
     let vault = &world.vault;
-    vault
-        .delete_unanswered(&patient, &intent(), message.clone())
+    submit::<DeleteUnanswered>(&vault, &patient, &intent(), message.clone())
         .await
         .unwrap();
-    let again = vault.delete_unanswered(&patient, &intent(), message).await;
+    let again = submit::<DeleteUnanswered>(&vault, &patient, &intent(), message).await;
     assert_eq!(problem(again), Problem::NotPermitted, "nothing is left to delete");
 }
 
@@ -192,7 +190,7 @@ async fn a_full_volume_takes_what_destroys_records() {
     assert!(answer.proof.is_some(), "it stands in the log");
     let answer = world.take_back(&world.first, &taken_back).await.unwrap();
     assert!(answer.proof.is_some(), "it stands in the log");
-    world.vault.sweep().await.unwrap();
+    sweep::sweep(&world.vault).await.unwrap();
     for record in [deleted, taken_back] {
         let key = LeafKey {
             version: *record.version_id.as_bytes(),

@@ -12,6 +12,8 @@ use super::{
     world::{START, intent},
 };
 use crate::vault::{Caller, Refusal};
+use crate::vault::{index, records};
+use crate::vault::{index::PutSegment, submission::submit};
 
 /// What could be a sealed segment.
 fn sealed() -> Bytes {
@@ -37,12 +39,14 @@ impl Scene {
             head: Some(self.world.patient.says(segment.clone())),
             sealed: sealed(),
         };
-        self.world.vault.put_segment(by, &intent(), message).await
+        submit::<PutSegment>(&self.world.vault, by, &intent(), message).await
     }
 
     async fn segments(&self, from: u64, limit: usize) -> pb::IndexPage {
         let patient = self.world.as_patient().await;
-        self.world.vault.index(&patient, from, limit).await.unwrap()
+        index::index(&self.world.vault, &patient, from, limit)
+            .await
+            .unwrap()
     }
 
     /// Versions as they are listed: placed ones by placement, page by page, then the others.
@@ -51,10 +55,7 @@ impl Scene {
         let version = |record: pb::VaultRecord| record.record.unwrap().version_id;
         let (mut placed, mut after) = (Vec::new(), after);
         loop {
-            let list = self
-                .world
-                .vault
-                .vault_records(&patient, after, limit)
+            let list = records::vault_records(&self.world.vault, &patient, after, limit)
                 .await
                 .unwrap();
             let page = list.read().await.unwrap();
@@ -140,7 +141,7 @@ async fn a_segment_is_taken_from_its_device_alone() {
         Problem::NotPermitted
     );
     assert_eq!(
-        problem(scene.world.vault.index(&hospital, 0, 0).await),
+        problem(index::index(&scene.world.vault, &hospital, 0, 0).await),
         Problem::NotPermitted
     );
     let patient = scene.world.as_patient().await;
@@ -179,10 +180,12 @@ async fn records_are_listed_by_their_newest_placement() {
 
     let patient = scene.world.as_patient().await;
     let version = scene.records[2].version_id;
-    let one = scene.world.vault.vault_record(&patient, version).await.unwrap();
+    let one = records::vault_record(&scene.world.vault, &patient, version)
+        .await
+        .unwrap();
     let one = one.read_one().await.unwrap();
     assert_eq!(one.record.unwrap().version_id, version.as_bytes()[..]);
     let hospital = scene.world.as_hospital(&scene.world.first).await;
-    let refused = scene.world.vault.vault_record(&hospital, version).await;
+    let refused = records::vault_record(&scene.world.vault, &hospital, version).await;
     assert_eq!(problem(refused.map(|_| ())), Problem::NotPermitted);
 }

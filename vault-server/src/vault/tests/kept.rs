@@ -8,6 +8,8 @@ use super::{
     world::{START, World, intent},
 };
 use crate::vault::{Refusal, units::millis};
+use crate::vault::{collections, devices, kept, sweep};
+use crate::vault::{devices::ChangeDevices, submission::submit};
 
 const HOUR: u64 = 3_600_000;
 const DAY: u64 = 24 * HOUR;
@@ -52,7 +54,7 @@ impl Turning {
 
     async fn put(&self, message: pb::ChangeDevices) -> Result<pb::Accepted, Refusal> {
         let caller = self.world.as_device(&self.first).await.unwrap();
-        self.world.vault.change_devices(&caller, &intent(), message).await
+        submit::<ChangeDevices>(&self.world.vault, &caller, &intent(), message).await
     }
 
     /// A new root epoch at this time after the start.
@@ -65,17 +67,18 @@ impl Turning {
 
     async fn kept(&self) -> Vec<u64> {
         let caller = self.world.as_device(&self.first).await.unwrap();
-        let lists = self
-            .world
-            .vault
-            .device_lists(&caller, None, usize::MAX)
+        let lists = devices::device_lists(&self.world.vault, &caller, None, usize::MAX)
             .await
             .unwrap();
         let keys: Vec<u64> = lists.kept_root_keys.iter().map(|kept| kept.root_epoch).collect();
-        let collections = self.world.vault.collections(&caller).await.unwrap();
+        let collections = collections::collections(&self.world.vault, &caller)
+            .await
+            .unwrap();
         assert_eq!(collections.kept, keys);
         for epoch in &keys {
-            let kept = self.world.vault.kept_collections(&caller, *epoch).await.unwrap();
+            let kept = kept::kept_collections(&self.world.vault, &caller, *epoch)
+                .await
+                .unwrap();
             assert_eq!(kept.root_epoch, *epoch);
         }
         keys
@@ -97,9 +100,9 @@ async fn what_a_root_epoch_could_open_is_kept_for_a_week() {
     turning.world.clock.set(START + DAY + week);
     assert_eq!(turning.kept().await, [1]);
     let caller = turning.world.as_device(&turning.first).await.unwrap();
-    let over = turning.world.vault.kept_collections(&caller, 0).await;
+    let over = kept::kept_collections(&turning.world.vault, &caller, 0).await;
     assert_eq!(problem(over), Problem::NotFound);
-    turning.world.vault.sweep().await.unwrap();
+    sweep::sweep(&turning.world.vault).await.unwrap();
     assert_eq!(turning.kept().await, [1]);
     turning.world.check().await;
 }
@@ -130,10 +133,7 @@ async fn no_more_epochs_are_passed_over_than_there_are() {
     turning.put(message).await.unwrap();
     turning.first = first;
     let caller = turning.world.as_device(&turning.first).await.unwrap();
-    let lists = turning
-        .world
-        .vault
-        .device_lists(&caller, None, usize::MAX)
+    let lists = devices::device_lists(&turning.world.vault, &caller, None, usize::MAX)
         .await
         .unwrap();
     let passed = pb::PassedOver {

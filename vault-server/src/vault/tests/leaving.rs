@@ -14,6 +14,7 @@ use super::{
     world::{START, World, intent},
 };
 use crate::vault::{Refusal, units::millis};
+use crate::vault::{devices::ChangeDevices, submission::submit};
 
 /// A patient with two devices and a kit.
 struct Drawer {
@@ -57,7 +58,7 @@ impl Drawer {
 
     async fn put(&self, by: &Patient, message: pb::ChangeDevices) -> Result<pb::Accepted, Refusal> {
         let caller = self.world.as_device(by).await.unwrap();
-        self.world.vault.change_devices(&caller, &intent(), message).await
+        submit::<ChangeDevices>(&self.world.vault, &caller, &intent(), message).await
     }
 
     /// Says of the kit that it leaves, or that it stays.

@@ -22,6 +22,7 @@ use super::{
     problem,
     world::{Terms, World, stream},
 };
+use crate::vault::{acts, directory};
 use crate::{
     identity::OperatorIdentity,
     store::{Commit, CommitId, Outcome},
@@ -59,8 +60,12 @@ async fn directory_events_are_served_with_their_places() {
     let (registrar, operator) = (KeyPair::new(2).public(), world.operator_key());
     for round in 0..2 {
         let mut directory = Directory::new(registrar, operator);
-        let first = world.vault.directory_events(0, 1, false).await.unwrap();
-        let rest = world.vault.directory_events(1, 0, false).await.unwrap();
+        let first = directory::directory_events(&world.vault, 0, 1, false)
+            .await
+            .unwrap();
+        let rest = directory::directory_events(&world.vault, 1, 0, false)
+            .await
+            .unwrap();
         assert_eq!((first.events.len(), rest.events.len()), (1, 1));
         let checkpoint = SignedCheckpoint::parse(rest.checkpoint.as_bytes()).unwrap();
         let checkpoint = checkpoint.verify(&log_key(&operator).unwrap()).unwrap();
@@ -76,9 +81,7 @@ async fn directory_events_are_served_with_their_places() {
         directory.check(&checkpoint).unwrap();
         assert_eq!(directory.names().count(), 2, "{round}");
         assert!(
-            world
-                .vault
-                .directory_events(2, 0, false)
+            directory::directory_events(&world.vault, 2, 0, false)
                 .await
                 .unwrap()
                 .events
@@ -134,7 +137,9 @@ async fn events_come_under_the_checkpoint_that_is_asked_for() {
     let log = log_key(&world.operator_key()).unwrap();
     let mut sizes = Vec::new();
     for witnessed in [true, false] {
-        let events = world.vault.directory_events(0, 10, witnessed).await.unwrap();
+        let events = directory::directory_events(&world.vault, 0, 10, witnessed)
+            .await
+            .unwrap();
         assert_eq!(events.events.len(), 2);
         let checkpoint = SignedCheckpoint::parse(events.checkpoint.as_bytes()).unwrap();
         sizes.push(checkpoint.verify(&log).unwrap().size);
@@ -151,12 +156,14 @@ async fn answers_lead_on_from_what_was_seen() {
     world.put_head().await;
     let caller = world.as_patient().await;
     let answer = || async {
-        let shown = world.vault.acts(&caller, 0, 10).await.unwrap();
+        let shown = acts::acts(&world.vault, &caller, 0, 10).await.unwrap();
         let head = Logged::<VaultHead>::verify(shown.head.unwrap(), &world.operator_key());
         head.unwrap().checkpoint
     };
     let twice = async {
-        let events = world.vault.directory_events(0, 10, false).await.unwrap();
+        let events = directory::directory_events(&world.vault, 0, 10, false)
+            .await
+            .unwrap();
         assert_eq!(events.events.len(), 2);
         answer().await
     };

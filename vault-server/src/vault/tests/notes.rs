@@ -18,6 +18,8 @@ use super::{
 };
 use crate::vault::{Refusal, VaultLimits};
 
+use crate::vault::enrol;
+use crate::vault::{denial::SubmitNote, devices::ChangeDevices, submission::submit, unanswered::Block};
 use pb::{event, history_entry::What};
 
 fn about(world: &World, permission: &PermissionBody) -> Note {
@@ -32,12 +34,12 @@ fn about(world: &World, permission: &PermissionBody) -> Note {
     }
 }
 
-async fn submit(world: &World, note: Note) -> Result<pb::Accepted, Refusal> {
+async fn submit_note(world: &World, note: Note) -> Result<pb::Accepted, Refusal> {
     let patient = world.as_patient().await;
     let message = pb::SubmitNote {
         note: Some(world.patient.says(note)),
     };
-    world.vault.submit_note(&patient, &intent(), message).await
+    submit::<SubmitNote>(&world.vault, &patient, &intent(), message).await
 }
 
 /// NOTE-2, FLW-11: it stands in the institution's inbox and in the history, once, as it was signed; also where the permission is over.
@@ -53,9 +55,7 @@ async fn a_note_comes_to_its_reader_and_stands_in_the_history() {
     };
     let once = intent();
     for _ in 0..2 {
-        world
-            .vault
-            .submit_note(&patient, &once, message.clone())
+        submit::<SubmitNote>(&world.vault, &patient, &once, message.clone())
             .await
             .unwrap();
     }
@@ -104,11 +104,11 @@ async fn a_note_is_about_a_permission_of_hers_and_for_its_institution() {
             ..note.clone()
         },
     ] {
-        assert_eq!(problem(submit(&world, other).await), Problem::NotPermitted);
+        assert_eq!(problem(submit_note(&world, other).await), Problem::NotPermitted);
     }
     assert_eq!(world.history().await.len(), before);
     // Control: the note that they were made of is taken.
-    submit(&world, note).await.unwrap();
+    submit_note(&world, note).await.unwrap();
 }
 
 /// NOTE-2a, FLW-12, DEV-6: by a device of hers that asks itself, which is on her list.
@@ -118,8 +118,8 @@ async fn nobody_writes_in_her_name() {
     let permission = world.permit_upload(&world.first, Terms::default()).await;
     let patient = world.as_patient().await;
     let stranger = Patient::new(60);
-    let enrolling = world.vault.enrolling_patient(stranger.enrolment()).unwrap();
-    world.vault.enrol(&enrolling, &intent()).await.unwrap();
+    let enrolling = enrol::enrolling_patient(stranger.enrolment()).unwrap();
+    enrol::enrol(&world.vault, &enrolling, &intent()).await.unwrap();
     let stranger_asks = world.as_device(&stranger).await.unwrap();
 
     let hers = about(&world, &permission);
@@ -137,24 +137,21 @@ async fn nobody_writes_in_her_name() {
         (&patient, signed(&stranger, &strangers)),
         (&stranger_asks, signed(&stranger, &strangers)),
     ] {
-        let refused = vault.submit_note(caller, &intent(), message).await;
+        let refused = submit::<SubmitNote>(&vault, caller, &intent(), message).await;
         assert_eq!(problem(refused), Problem::NotPermitted);
     }
     // Another device of hers, whose signature she brings by this one.
     let (message, other) = world.patient.adding(61);
-    vault.change_devices(&patient, &intent(), message).await.unwrap();
-    let refused = vault
-        .submit_note(&patient, &intent(), signed(&other, &hers))
-        .await;
+    submit::<ChangeDevices>(&vault, &patient, &intent(), message)
+        .await
+        .unwrap();
+    let refused = submit::<SubmitNote>(&vault, &patient, &intent(), signed(&other, &hers)).await;
     assert_eq!(problem(refused), Problem::NotPermitted);
     // Institutions write none.
     let first = world.as_hospital(&world.first).await;
-    let refused = vault
-        .submit_note(&first, &intent(), signed(&world.patient, &hers))
-        .await;
+    let refused = submit::<SubmitNote>(&vault, &first, &intent(), signed(&world.patient, &hers)).await;
     assert_eq!(problem(refused), Problem::NotPermitted);
-    vault
-        .submit_note(&patient, &intent(), signed(&world.patient, &hers))
+    submit::<SubmitNote>(&vault, &patient, &intent(), signed(&world.patient, &hers))
         .await
         .unwrap();
 }
@@ -169,9 +166,9 @@ async fn a_text_that_is_too_long_is_refused() {
         note.text.ciphertext = Bytes::from(vec![1; length]);
         note
     };
-    let refused = submit(&world, with(8209)).await;
+    let refused = submit_note(&world, with(8209)).await;
     assert_eq!(problem(refused), Problem::Malformed);
-    submit(&world, with(8208)).await.unwrap();
+    submit_note(&world, with(8208)).await.unwrap();
 }
 
 /// NOTE-2d, ACC-8, ACC-9: what an institution takes of one patient in a day is bounded, and it need not hear her at all.
@@ -183,9 +180,9 @@ async fn notes_are_counted_and_may_be_unwelcome() {
     // An upload request counts, too.
     let permission = world.permit_upload(&world.first, Terms::default()).await;
     for _ in 0..2 {
-        submit(&world, about(&world, &permission)).await.unwrap();
+        submit_note(&world, about(&world, &permission)).await.unwrap();
     }
-    let refused = submit(&world, about(&world, &permission)).await;
+    let refused = submit_note(&world, about(&world, &permission)).await;
     assert_eq!(problem(refused), Problem::ReceiverFull);
 
     let other = world.permit_upload(&world.second, Terms::default()).await;
@@ -194,8 +191,10 @@ async fn notes_are_counted_and_may_be_unwelcome() {
         sender_id: Bytes::copy_from_slice(world.patient.id.as_bytes()),
         blocked: true,
     };
-    world.vault.block_sender(&second, &intent(), block).await.unwrap();
-    let refused = submit(&world, about(&world, &other)).await;
+    submit::<Block>(&world.vault, &second, &intent(), block)
+        .await
+        .unwrap();
+    let refused = submit_note(&world, about(&world, &other)).await;
     assert_eq!(problem(refused), Problem::ReceiverFull);
 }
 
@@ -208,5 +207,5 @@ async fn any_kind_of_permission_may_have_notes() {
         .permit_download(&world.second, vec![record], Terms::default())
         .await;
     assert_eq!(permission.kind, Kind::Download);
-    submit(&world, about(&world, &permission)).await.unwrap();
+    submit_note(&world, about(&world, &permission)).await.unwrap();
 }

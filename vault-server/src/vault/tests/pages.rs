@@ -7,7 +7,9 @@ use super::{
     problem,
     world::{Terms, World, intent, limits, stream},
 };
-use crate::vault::{Refusal, VaultLimits, records::release_bytes};
+use crate::vault::{Refusal, VaultLimits, sizes::release_bytes};
+use crate::vault::{challenge, directory, history, inbox, permissions};
+use crate::vault::{requests::SubmitDownload, submission::submit};
 
 async fn world(page_bytes: usize) -> World {
     let world = World::with(VaultLimits {
@@ -25,9 +27,9 @@ async fn world(page_bytes: usize) -> World {
 async fn a_page_ends_after_the_row_that_exceeds_its_size() {
     let world = world(1).await;
     let patient = world.as_patient().await;
-    let history = world.vault.history(&patient, 0, 0).await.unwrap();
+    let history = history::history(&world.vault, &patient, 0, 0).await.unwrap();
     assert_eq!((history.entries.len(), history.next), (1, 1));
-    let rest = world.vault.history(&patient, 1, 0).await.unwrap();
+    let rest = history::history(&world.vault, &patient, 1, 0).await.unwrap();
     assert_eq!((rest.entries[0].number, rest.next), (2, 2));
 }
 
@@ -35,7 +37,7 @@ async fn a_page_ends_after_the_row_that_exceeds_its_size() {
 async fn control_it_goes_on_where_there_is_space() {
     let world = world(1 << 20).await;
     let patient = world.as_patient().await;
-    let history = world.vault.history(&patient, 0, 0).await.unwrap();
+    let history = history::history(&world.vault, &patient, 0, 0).await.unwrap();
     assert_eq!((history.entries.len(), history.next), (8, 0));
 }
 
@@ -54,11 +56,20 @@ async fn a_page_of_records_ends_after_the_manifest_that_exceeds_its_size() {
 async fn a_page_has_a_row_also_if_it_may_have_no_bytes() {
     let world = world(0).await;
     let patient = world.as_patient().await;
-    let history = world.vault.history(&patient, 7, 0).await.unwrap();
+    let history = history::history(&world.vault, &patient, 7, 0).await.unwrap();
     assert_eq!((history.entries.len(), history.next), (1, 0));
-    assert_eq!(world.vault.inbox(&patient, 0, 0).await.unwrap().events.len(), 1);
+    assert_eq!(
+        inbox::inbox(&world.vault, &patient, 0, 0)
+            .await
+            .unwrap()
+            .events
+            .len(),
+        1
+    );
     assert_eq!(world.directory_size().await, 1);
-    let list = world.vault.vault_permissions(&patient, None, 0).await.unwrap();
+    let list = permissions::vault_permissions(&world.vault, &patient, None, 0)
+        .await
+        .unwrap();
     assert_eq!((list.permissions.len(), list.next.is_empty()), (1, false));
     assert_eq!(world.arrivals(&patient, None, 0).await.unwrap().records.len(), 1);
 }
@@ -80,7 +91,7 @@ async fn long_rows(page_bytes: usize) -> World {
         request.text.ciphertext = vec![4; LONG - 2048].into();
         let (message, _) = world.first.asks_download(request);
         let intent = intent();
-        let submitted = world.vault.submit_download_request(&hospital, &intent, message);
+        let submitted = submit::<SubmitDownload>(&world.vault, &hospital, &intent, message);
         submitted.await.unwrap();
     }
     world
@@ -89,8 +100,8 @@ async fn long_rows(page_bytes: usize) -> World {
 /// Rows and bytes of the first pages of the history and of the inbox.
 async fn first_pages(world: &World) -> [(usize, u64); 2] {
     let patient = world.as_patient().await;
-    let history = world.vault.history(&patient, 0, 0).await.unwrap();
-    let inbox = world.vault.inbox(&patient, 0, 0).await.unwrap();
+    let history = history::history(&world.vault, &patient, 0, 0).await.unwrap();
+    let inbox = inbox::inbox(&world.vault, &patient, 0, 0).await.unwrap();
     [
         (history.entries.len(), history.encoded_len() as u64),
         (inbox.events.len(), inbox.encoded_len() as u64),
@@ -132,7 +143,9 @@ async fn an_inbox_is_read_in_short_pages() {
 async fn a_page_of_the_directory_is_not_longer_than_announced() {
     for (page_bytes, rows) in [(1, 1), (1 << 20, 2)] {
         let world = world(page_bytes).await;
-        let page = world.vault.directory_events(0, 0, false).await.unwrap();
+        let page = directory::directory_events(&world.vault, 0, 0, false)
+            .await
+            .unwrap();
         assert_eq!(page.events.len(), rows);
         let enrolled = page.events.iter().map(|event| event.entry.len());
         let most = world.vault.short_page_bytes(enrolled.max().unwrap() as u64);
@@ -157,13 +170,14 @@ async fn a_release_of_long_manifests_is_not_longer_than_announced() {
     let bytes = answer.unwrap().encoded_len();
     // That it is not longer is asserted where it is presented.
     let caller = world.as_hospital(&world.second).await;
-    let held = world
-        .vault
-        .shared
-        .held(caller.institution().unwrap(), permission.permission_id)
-        .await
-        .unwrap()
-        .unwrap();
+    let held = challenge::held(
+        &world.vault.shared,
+        caller.institution().unwrap(),
+        permission.permission_id,
+    )
+    .await
+    .unwrap()
+    .unwrap();
     assert_eq!(held.manifest_bytes, 3 * MANIFEST as u64 + 900);
     let announced = release_bytes(4, held.manifest_bytes);
     assert!((3 * MANIFEST..=usize::try_from(announced).unwrap()).contains(&bytes));

@@ -15,6 +15,7 @@ use super::{
     problem,
     world::{START, World},
 };
+use crate::vault::programs;
 
 /// The world's registrar, by whose seed it signs.
 pub(super) const REGISTRAR: u8 = 2;
@@ -48,12 +49,12 @@ async fn only_the_registrar_vouches() {
         program(9, |program| program.registrar_id = other),
         program(REGISTRAR, |program| program.registrar_id = other),
     ] {
-        let answer = world.vault.publish_program(message).await;
+        let answer = programs::publish_program(&world.vault, message).await;
         assert_eq!(problem(answer), Problem::NotPermitted);
     }
     let nothing = pb::PublishProgram { program: None };
     assert_eq!(
-        problem(world.vault.publish_program(nothing).await),
+        problem(programs::publish_program(&world.vault, nothing).await),
         Problem::Malformed
     );
     assert_eq!(world.directory_size().await, before);
@@ -64,7 +65,7 @@ async fn only_the_registrar_vouches() {
 async fn one_statement_stands_for_a_version() {
     let world = World::new().await;
     let before = world.directory_size().await;
-    let publish = async |message| world.vault.publish_program(message).await;
+    let publish = async |message| programs::publish_program(&world.vault, message).await;
     let first = publish(program(REGISTRAR, |_| ())).await.unwrap();
     let entry = Entry::Program(first.program.clone().unwrap());
     verify_published(first.proof, &entry, &world.operator_key()).unwrap();
@@ -100,7 +101,7 @@ async fn of_two_files_at_once_one_is_taken() {
     for file in 0..8_u8 {
         let vault = world.vault.clone();
         let message = program(REGISTRAR, |program| program.file_hash = Sha256Digest::of(&[file]));
-        all.spawn(async move { vault.publish_program(message).await });
+        all.spawn(async move { programs::publish_program(&vault, message).await });
     }
     let answers = all.join_all().await;
     let (taken, refused): (Vec<_>, Vec<_>) = answers.into_iter().partition(Result::is_ok);

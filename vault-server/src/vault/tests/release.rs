@@ -14,6 +14,7 @@ use super::{
     problem,
     world::{HOUR, START, Terms, World, stream},
 };
+use crate::vault::{release, withdrawal};
 
 /// PRM-3, PRM-4.
 #[tokio::test]
@@ -138,19 +139,14 @@ async fn revocation_stops_a_release() {
         .await
         .release_id;
     let second = world.as_hospital(&world.second).await;
-    let mut leaves = world
-        .vault
-        .release_leaves(&second, release, record.version_id, 0, 5)
+    let mut leaves = release::release_leaves(&world.vault, &second, release, record.version_id, 0, 5)
         .await
         .unwrap();
     assert!(leaves.next().await.unwrap().is_ok());
     world.revoke(&permission).await;
     assert_eq!(problem(leaves.next().await.unwrap()), Problem::PermissionRevoked);
     assert!(leaves.next().await.is_none());
-    let later = world
-        .vault
-        .release_leaves(&second, release, record.version_id, 0, 1)
-        .await;
+    let later = release::release_leaves(&world.vault, &second, release, record.version_id, 0, 1).await;
     assert_eq!(problem(later.map(drop)), Problem::PermissionRevoked);
     // Its end is receipted all the same.
     assert_eq!(world.close(&world.second, release).await.unwrap().bytes, 5 << 20);
@@ -170,9 +166,7 @@ async fn withdrawal_stops_a_release() {
         .await
         .release_id;
     let second = world.as_hospital(&world.second).await;
-    let mut leaves = world
-        .vault
-        .release_leaves(&second, release, record.version_id, 0, 3)
+    let mut leaves = release::release_leaves(&world.vault, &second, release, record.version_id, 0, 3)
         .await
         .unwrap();
     assert!(leaves.next().await.unwrap().is_ok());
@@ -186,7 +180,9 @@ async fn withdrawal_stops_a_release() {
     let message = pb::WithdrawInstitution {
         withdrawal: Some(withdrawal.to_message()),
     };
-    let answer = world.vault.withdraw_institution(message.clone()).await.unwrap();
+    let answer = withdrawal::withdraw_institution(&world.vault, message.clone())
+        .await
+        .unwrap();
     let entry = Entry::Withdrawal(withdrawal.to_message());
     verify_published(answer.proof, &entry, &world.operator_key()).unwrap();
     assert_eq!(
@@ -196,7 +192,9 @@ async fn withdrawal_stops_a_release() {
     assert!(leaves.next().await.is_none());
     // The same again is the same, also in the log.
     let events = world.directory_size().await;
-    world.vault.withdraw_institution(message).await.unwrap();
+    withdrawal::withdraw_institution(&world.vault, message)
+        .await
+        .unwrap();
     assert_eq!(world.directory_size().await, events);
 }
 

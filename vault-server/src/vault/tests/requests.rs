@@ -17,6 +17,15 @@ use super::{
 };
 use crate::vault::VaultLimits;
 
+use crate::vault::{
+    delivery,
+    denial::SubmitDenial,
+    enrol, history, inbox, permissions, records,
+    requests::{self, SubmitDownload},
+    revocation::SubmitRevocation,
+    strangers,
+    submission::submit,
+};
 use pb::{PermissionState, event};
 
 fn denial(world: &World, request: &protocol_spec::bodies::DownloadRequest, hash: Sha256Digest) -> Denial {
@@ -33,12 +42,12 @@ fn denial(world: &World, request: &protocol_spec::bodies::DownloadRequest, hash:
 #[tokio::test]
 async fn enrolment_is_repeatable_and_exclusive() {
     let world = World::new().await;
-    let patient = world.vault.enrolling_patient(world.patient.enrolment()).unwrap();
-    world.vault.enrol(&patient, &intent()).await.unwrap();
+    let patient = enrol::enrolling_patient(world.patient.enrolment()).unwrap();
+    enrol::enrol(&world.vault, &patient, &intent()).await.unwrap();
     let other_device = Patient::with_device(3, 104);
-    let other = world.vault.enrolling_patient(other_device.enrolment()).unwrap();
+    let other = enrol::enrolling_patient(other_device.enrolment()).unwrap();
     assert_eq!(
-        problem(world.vault.enrol(&other, &intent()).await),
+        problem(enrol::enrol(&world.vault, &other, &intent()).await),
         Problem::AlreadyExists
     );
 }
@@ -47,7 +56,7 @@ async fn enrolment_is_repeatable_and_exclusive() {
 async fn institutions_need_registrar_and_secret() {
     let world = World::new().await;
     let operator = protocol_spec::ids::OperatorId::from(&world.operator_key());
-    let refused = |enrolment| problem(world.vault.enrolling_institution(enrolment));
+    let refused = |enrolment| problem(enrol::enrolling_institution(&world.vault, enrolment));
     let mut enrolment = world.first.enrolment();
     enrolment.secret = b"guessed".as_slice().into();
     assert_eq!(refused(enrolment), Problem::NotAccredited);
@@ -71,7 +80,7 @@ async fn unknown_keys_are_nobody() {
         "perm_a".into(),
         String::new(),
     ] {
-        assert!(world.vault.find_key(&key_id).await.unwrap().is_none());
+        assert!(enrol::find_key(&world.vault, &key_id).await.unwrap().is_none());
     }
 }
 
@@ -84,19 +93,15 @@ async fn a_request_is_answered_once() {
     let request = world.download_request(&world.second);
     let (message, hash) = world.second.asks_download(request.clone());
     let second = world.as_hospital(&world.second).await;
-    world
-        .vault
-        .submit_download_request(&second, &intent(), message)
+    submit::<SubmitDownload>(&world.vault, &second, &intent(), message)
         .await
         .unwrap();
     let no = world.patient.denies(denial(&world, &request, hash));
-    world
-        .vault
-        .submit_denial(&patient, &intent(), no.clone())
+    submit::<SubmitDenial>(&world.vault, &patient, &intent(), no.clone())
         .await
         .unwrap();
     assert_eq!(
-        problem(world.vault.submit_denial(&patient, &intent(), no).await),
+        problem(submit::<SubmitDenial>(&world.vault, &patient, &intent(), no).await),
         Problem::RequestAnswered
     );
     let body = world.permission_body(
@@ -111,9 +116,7 @@ async fn a_request_is_answered_once() {
         world.events(&second).await[..],
         [event::What::Denied(_)]
     ));
-    let state = world
-        .vault
-        .request(&second, request.request_id)
+    let state = requests::request(&world.vault, &second, request.request_id)
         .await
         .unwrap()
         .state();
@@ -129,9 +132,7 @@ async fn a_request_can_be_answered_only_in_its_time() {
     let request = world.download_request(&world.second);
     let (message, hash) = world.second.asks_download(request.clone());
     let second = world.as_hospital(&world.second).await;
-    world
-        .vault
-        .submit_download_request(&second, &intent(), message)
+    submit::<SubmitDownload>(&world.vault, &second, &intent(), message)
         .await
         .unwrap();
     world.clock.set(request.expires);
@@ -144,17 +145,12 @@ async fn a_request_can_be_answered_only_in_its_time() {
     let no = world.patient.denies(denial(&world, &request, hash));
     let patient = world.as_patient().await;
     assert_eq!(
-        problem(world.vault.submit_denial(&patient, &intent(), no).await),
+        problem(submit::<SubmitDenial>(&world.vault, &patient, &intent(), no).await),
         Problem::RequestExpired
     );
     let (late, _) = world.second.asks_download(world.download_request(&world.second));
     assert_eq!(
-        problem(
-            world
-                .vault
-                .submit_download_request(&second, &intent(), late)
-                .await
-        ),
+        problem(submit::<SubmitDownload>(&world.vault, &second, &intent(), late).await),
         Problem::RequestExpired
     );
 }
@@ -251,9 +247,7 @@ async fn ids_are_used_once() {
     let request = world.download_request(&world.second);
     let second = world.as_hospital(&world.second).await;
     let (message, _) = world.second.asks_download(request.clone());
-    world
-        .vault
-        .submit_download_request(&second, &intent(), message)
+    submit::<SubmitDownload>(&world.vault, &second, &intent(), message)
         .await
         .unwrap();
     let (again, _) = world
@@ -263,12 +257,7 @@ async fn ids_are_used_once() {
             ..request
         });
     assert_eq!(
-        problem(
-            world
-                .vault
-                .submit_download_request(&second, &intent(), again)
-                .await
-        ),
+        problem(submit::<SubmitDownload>(&world.vault, &second, &intent(), again).await),
         Problem::AlreadyExists
     );
 }
@@ -281,9 +270,7 @@ async fn a_repeated_mutation_has_one_effect_and_one_answer() {
     let (message, _) = world.second.asks_download(world.download_request(&world.second));
     let intent = intent();
     for _ in 0..3 {
-        world
-            .vault
-            .submit_download_request(&second, &intent, message.clone())
+        submit::<SubmitDownload>(&world.vault, &second, &intent, message.clone())
             .await
             .unwrap();
     }
@@ -293,12 +280,7 @@ async fn a_repeated_mutation_has_one_effect_and_one_answer() {
         ..intent
     };
     assert_eq!(
-        problem(
-            world
-                .vault
-                .submit_download_request(&second, &other, message)
-                .await
-        ),
+        problem(submit::<SubmitDownload>(&world.vault, &second, &other, message).await),
         Problem::IdempotencyMismatch
     );
 }
@@ -310,11 +292,7 @@ async fn racing_repetitions_have_one_effect() {
     let second = world.as_hospital(&world.second).await;
     let (message, _) = world.second.asks_download(world.download_request(&world.second));
     let intent = intent();
-    let submit = || {
-        world
-            .vault
-            .submit_download_request(&second, &intent, message.clone())
-    };
+    let submit = || submit::<SubmitDownload>(&world.vault, &second, &intent, message.clone());
     let (one, two, three) = tokio::join!(submit(), submit(), submit());
     assert!(one.is_ok() && two.is_ok() && three.is_ok());
     assert_eq!(world.history().await.len(), 1);
@@ -330,28 +308,32 @@ async fn only_the_patient_speaks_for_her_vault() {
         .permit_download(&world.second, vec![record.clone()], Terms::default())
         .await;
     let stranger = Patient::new(60);
-    let caller = world.vault.enrolling_patient(stranger.enrolment()).unwrap();
-    world.vault.enrol(&caller, &intent()).await.unwrap();
+    let caller = enrol::enrolling_patient(stranger.enrolment()).unwrap();
+    enrol::enrol(&world.vault, &caller, &intent()).await.unwrap();
     let caller = world.as_device(&stranger).await.unwrap();
     let vault = &world.vault;
     // Her statements, sent by somebody else; his statements about her things.
     let hers = world.patient.revokes(&permission);
     assert_eq!(
-        problem(vault.submit_revocation(&caller, &intent(), hers).await),
+        problem(submit::<SubmitRevocation>(&vault, &caller, &intent(), hers).await),
         Problem::NotPermitted
     );
     let his = stranger.revokes(&permission);
     assert_eq!(
-        problem(vault.submit_revocation(&caller, &intent(), his).await),
+        problem(submit::<SubmitRevocation>(&vault, &caller, &intent(), his).await),
         Problem::NotPermitted
     );
     assert_eq!(
-        problem(vault.own_leaves(&caller, record.version_id, 0, 1).await.map(drop)),
+        problem(
+            records::own_leaves(&vault, &caller, record.version_id, 0, 1)
+                .await
+                .map(drop)
+        ),
         Problem::NotPermitted
     );
     let hospital = world.as_hospital(&world.first).await;
     assert_eq!(
-        problem(vault.history(&hospital, 0, 0).await),
+        problem(history::history(&vault, &hospital, 0, 0).await),
         Problem::NotPermitted
     );
     assert_eq!(
@@ -360,7 +342,11 @@ async fn only_the_patient_speaks_for_her_vault() {
     );
     // To which key to seal for her, whoever knows her id may know: an institution, or a patient who trusts her.
     for caller in [&hospital, &caller] {
-        assert!(vault.patient_info(caller, world.patient.id).await.is_ok());
+        assert!(
+            strangers::patient_info(&vault, caller, world.patient.id)
+                .await
+                .is_ok()
+        );
     }
     assert!(world.arrivals(&caller, None, 0).await.unwrap().records.is_empty());
 }
@@ -375,34 +361,26 @@ async fn what_is_unknown_and_what_is_foreign_look_alike() {
         world.as_hospital(&world.first).await,
         world.as_hospital(&world.second).await,
     );
-    world
-        .vault
-        .submit_download_request(&second, &intent(), message)
+    submit::<SubmitDownload>(&world.vault, &second, &intent(), message)
         .await
         .unwrap();
-    let foreign = world.vault.request(&first, request.request_id).await;
-    let unknown = world
-        .vault
-        .request(&first, protocol_spec::ids::RequestId::from_bytes([7; 16]))
-        .await;
+    let foreign = requests::request(&world.vault, &first, request.request_id).await;
+    let unknown = requests::request(
+        &world.vault,
+        &first,
+        protocol_spec::ids::RequestId::from_bytes([7; 16]),
+    )
+    .await;
     assert_eq!(problem(foreign), problem(unknown));
     let permission = world.permit_upload(&world.second, Terms::default()).await;
-    let foreign = world.vault.deliver(&first, permission.permission_id).await;
-    let unknown = world
-        .vault
-        .deliver(&first, PermissionId::from_bytes([7; 16]))
-        .await;
+    let foreign = delivery::deliver(&world.vault, &first, permission.permission_id).await;
+    let unknown = delivery::deliver(&world.vault, &first, PermissionId::from_bytes([7; 16])).await;
     assert_eq!(problem(foreign), problem(unknown));
     let mut nobody = world.download_request(&world.second);
     nobody.patient_id = Patient::new(61).id;
     let (message, _) = world.second.asks_download(nobody);
     assert_eq!(
-        problem(
-            world
-                .vault
-                .submit_download_request(&second, &intent(), message)
-                .await
-        ),
+        problem(submit::<SubmitDownload>(&world.vault, &second, &intent(), message).await),
         Problem::NotPermitted
     );
 }
@@ -429,12 +407,31 @@ async fn revoking_twice_changes_nothing() {
 async fn an_inbox_wakes_who_began_to_wait_before_the_event() {
     let world = World::new().await;
     let patient = world.as_patient().await;
-    let changed = world.vault.inbox_changed(&patient);
-    assert!(world.vault.inbox(&patient, 0, 0).await.unwrap().events.is_empty());
+    let changed = inbox::inbox_changed(&world.vault, &patient);
+    assert!(
+        inbox::inbox(&world.vault, &patient, 0, 0)
+            .await
+            .unwrap()
+            .events
+            .is_empty()
+    );
     world.ask_download(&world.second).await;
     changed.await;
-    assert_eq!(world.vault.inbox(&patient, 0, 0).await.unwrap().events.len(), 1);
-    assert!(world.vault.inbox(&patient, 1, 0).await.unwrap().events.is_empty());
+    assert_eq!(
+        inbox::inbox(&world.vault, &patient, 0, 0)
+            .await
+            .unwrap()
+            .events
+            .len(),
+        1
+    );
+    assert!(
+        inbox::inbox(&world.vault, &patient, 1, 0)
+            .await
+            .unwrap()
+            .events
+            .is_empty()
+    );
 }
 
 /// One answer does not grow with the number of permissions, which is the patient's to choose.
@@ -453,7 +450,9 @@ async fn permissions_come_in_pages() {
     granted.sort();
     let (patient, mut seen, mut after) = (world.as_patient().await, Vec::new(), None);
     loop {
-        let list = world.vault.vault_permissions(&patient, after, 100).await.unwrap();
+        let list = permissions::vault_permissions(&world.vault, &patient, after, 100)
+            .await
+            .unwrap();
         assert!(list.permissions.len() <= 2);
         seen.extend(list.permissions.iter().map(|entry| {
             let body = &entry.permission.as_ref().unwrap().body;

@@ -17,9 +17,11 @@ use super::{
     problem,
     world::{START, Terms, commit_message, intent, leaf_hashes, stream},
 };
+use crate::vault::{commit, enrol, intake, records, released, reseal, sweep};
+use crate::vault::{reseal::OpenReseal, submission::submit};
 use crate::{
     store::LeafKey,
-    vault::{Refusal, tx::random},
+    vault::{Refusal, units::random},
 };
 
 impl Scene {
@@ -40,14 +42,14 @@ impl Scene {
             version_id: Bytes::copy_from_slice(version.as_bytes()),
         };
         let patient = self.world.as_patient().await;
-        let opened = self.world.vault.open_reseal(&patient, &intent(), message).await?;
+        let opened = submit::<OpenReseal>(&self.world.vault, &patient, &intent(), message).await?;
         Ok(opened.upload_id.as_ref().try_into().unwrap())
     }
 
     async fn send_own(&self, upload: UploadId, stream: &[u8]) -> Result<(), Refusal> {
         let patient = self.world.as_patient().await;
         let hashes = leaf_hashes(stream);
-        let mut intake = self.world.vault.begin_leaves(&patient, upload, 0, hashes).await?;
+        let mut intake = intake::begin_leaves(&self.world.vault, &patient, upload, 0, hashes).await?;
         for leaf in stream.chunks(1 << 20) {
             intake.put(Bytes::copy_from_slice(leaf)).await?;
         }
@@ -105,7 +107,7 @@ impl Scene {
         };
         let patient = self.world.as_patient().await;
         let vault = &self.world.vault;
-        let receipt = vault.commit_reseal(&patient, &intent(), upload, message).await?;
+        let receipt = reseal::commit_reseal(&vault, &patient, &intent(), upload, message).await?;
         let receipt = Receipt::<UploadReceipt>::verify(Some(receipt), &self.world.operator_key()).unwrap();
         assert_eq!(receipt.statement.replaces, Some(self.records[0].version_id));
         assert_eq!(receipt.statement.version_id, version_id);
@@ -115,7 +117,9 @@ impl Scene {
 
     async fn placed_versions(&self) -> Vec<Bytes> {
         let patient = self.world.as_patient().await;
-        let page = self.world.vault.vault_records(&patient, 0, 0).await.unwrap();
+        let page = records::vault_records(&self.world.vault, &patient, 0, 0)
+            .await
+            .unwrap();
         let records = page.read().await.unwrap().records;
         records
             .into_iter()
@@ -126,8 +130,12 @@ impl Scene {
     /// Whether anything of a version can be read.
     async fn is_there(&self, version: VersionId) -> bool {
         let patient = self.world.as_patient().await;
-        let shown = self.world.vault.vault_record(&patient, version).await.is_ok();
-        let leaves = self.world.vault.own_leaves(&patient, version, 0, 1).await.is_ok();
+        let shown = records::vault_record(&self.world.vault, &patient, version)
+            .await
+            .is_ok();
+        let leaves = records::own_leaves(&self.world.vault, &patient, version, 0, 1)
+            .await
+            .is_ok();
         assert_eq!(shown, leaves);
         let key = LeafKey {
             version: *version.as_bytes(),
@@ -166,9 +174,7 @@ async fn a_new_version_takes_the_place_of_the_old_one() {
         let world = &scene.world;
         let ticket = world.open_release(&world.second, permission.permission_id).await;
         let hospital = world.as_hospital(&world.second).await;
-        let page = world
-            .vault
-            .released_records(&hospital, ticket.release_id, 0, 0)
+        let page = released::released_records(&world.vault, &hospital, ticket.release_id, 0, 0)
             .await
             .unwrap();
         let page = page.read().await.unwrap();
@@ -188,8 +194,8 @@ async fn a_new_version_takes_the_place_of_the_old_one() {
         let gone = world.fetch(&world.second, ticket.release_id, old, 0, 1).await;
         assert_eq!(problem(gone.map(drop)), Problem::NotPermitted);
         // The sweeper finds what is left to destroy, once.
-        world.vault.sweep().await.unwrap();
-        world.vault.sweep().await.unwrap();
+        sweep::sweep(&world.vault).await.unwrap();
+        sweep::sweep(&world.vault).await.unwrap();
         assert!(scene.is_there(new).await);
         world.check().await;
     }
@@ -215,32 +221,26 @@ async fn only_the_same_content_of_a_placed_record_of_hers_is_sealed_anew() {
         version_id: Bytes::copy_from_slice(version().as_bytes()),
     };
     let stranger = Patient::new(9);
-    let enrolling = world.vault.enrolling_patient(stranger.enrolment()).unwrap();
-    world.vault.enrol(&enrolling, &intent()).await.unwrap();
+    let enrolling = enrol::enrolling_patient(stranger.enrolment()).unwrap();
+    enrol::enrol(&world.vault, &enrolling, &intent()).await.unwrap();
     for (caller, refused) in [
         (world.as_hospital(&world.first).await, Problem::NotPermitted),
         // In her own vault there is no such record.
         (world.as_device(&stranger).await.unwrap(), Problem::RecordMismatch),
     ] {
-        let opened = world.vault.open_reseal(&caller, &intent(), message.clone()).await;
+        let opened = submit::<OpenReseal>(&world.vault, &caller, &intent(), message.clone()).await;
         assert_eq!(problem(opened), refused);
     }
     let new = version();
     let upload = scene.open_reseal(old, new).await.unwrap();
     // Neither the institution that made it, nor by the institutions' entrance.
     let hospital = world.as_hospital(&world.first).await;
-    let leaves = world
-        .vault
-        .begin_leaves(&hospital, upload, 0, leaf_hashes(&stream(10)))
-        .await;
+    let leaves = intake::begin_leaves(&world.vault, &hospital, upload, 0, leaf_hashes(&stream(10))).await;
     assert_eq!(problem(leaves.map(drop)), Problem::NotPermitted);
     let patient = world.as_patient().await;
     let commit = commit_message(&stream(100));
     for caller in [&hospital, &patient] {
-        let committed = world
-            .vault
-            .commit_upload(caller, &intent(), upload, commit.clone())
-            .await;
+        let committed = commit::commit_upload(&world.vault, caller, &intent(), upload, commit.clone()).await;
         assert_eq!(problem(committed), Problem::NotPermitted);
     }
     for (bytes, number, refused) in [
@@ -317,7 +317,7 @@ async fn sixteen_sessions_are_open_at_most() {
     let (new, upload) = opened[0];
     scene.send_own(upload, &stream(3 * LEAF_LEN)).await.unwrap();
     scene.world.clock.set(START + 30 * 24 * 3_600_000);
-    scene.world.vault.sweep().await.unwrap();
+    sweep::sweep(&scene.world.vault).await.unwrap();
     let key = LeafKey {
         version: *new.as_bytes(),
         leaf: 0,

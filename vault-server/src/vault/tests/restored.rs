@@ -15,6 +15,7 @@ use super::{
     problem,
     world::{Terms, World, stream},
 };
+use crate::vault::directory;
 use crate::{
     identity::OperatorIdentity,
     vault::restoring::{begin, prepare},
@@ -119,7 +120,10 @@ async fn the_log_goes_on_under_another_origin() {
     verify_consistency(&begin, &after, &path).unwrap();
     verify_consistency(&before, &after, &path).unwrap_err();
 
-    let events = world.vault.directory_events(0, 10, false).await.unwrap().events;
+    let events = directory::directory_events(&world.vault, 0, 10, false)
+        .await
+        .unwrap()
+        .events;
     let mut directory = Directory::new(KeyPair::new(2).public(), world.operator_key());
     for event in events {
         directory.take(event.index, &event.entry).unwrap();

@@ -19,6 +19,14 @@ use super::{
     world::{START, Terms, intent},
 };
 use crate::vault::Refusal;
+use crate::vault::{
+    closure::CloseEpoch,
+    collections, history, records, release_end, released,
+    revocation::{self, SubmitRevocation},
+    rewrap::{self, PutWraps},
+    submission::submit,
+    sweep,
+};
 
 impl Scene {
     /// Two records in a collection in its epoch 0, and its epoch 1.
@@ -35,7 +43,9 @@ impl Scene {
         let (mut wraps, mut after) = (Vec::new(), 0);
         loop {
             let of = Collection { id: ONCOLOGY, epoch };
-            let page = self.world.vault.wraps(&patient, of, after, limit).await.unwrap();
+            let page = rewrap::wraps(&self.world.vault, &patient, of, after, limit)
+                .await
+                .unwrap();
             assert!(page.wraps.len() <= limit);
             wraps.extend(
                 page.wraps
@@ -67,7 +77,7 @@ impl Scene {
             wraps: wraps.iter().map(wrap).collect(),
         };
         let patient = self.world.as_patient().await;
-        self.world.vault.put_wraps(&patient, &intent(), message).await
+        submit::<PutWraps>(&self.world.vault, &patient, &intent(), message).await
     }
 
     pub(super) async fn close_epoch(&self, epoch: u64) -> Result<pb::LoggedStatement, Refusal> {
@@ -83,7 +93,7 @@ impl Scene {
         };
         let message = self.world.patient.closure(closure);
         let patient = self.world.as_patient().await;
-        self.world.vault.close_epoch(&patient, &intent(), message).await
+        submit::<CloseEpoch>(&self.world.vault, &patient, &intent(), message).await
     }
 }
 
@@ -121,7 +131,9 @@ async fn data_keys_are_brought_under_the_current_key() {
     }
     // The device sees the newest, and both are there until one is closed.
     let patient = scene.world.as_patient().await;
-    let page = scene.world.vault.vault_records(&patient, 0, 0).await.unwrap();
+    let page = records::vault_records(&scene.world.vault, &patient, 0, 0)
+        .await
+        .unwrap();
     let page = page.read().await.unwrap();
     assert!(
         page.records
@@ -175,22 +187,22 @@ async fn a_closed_epoch_releases_nothing_and_its_wraps_are_gone() {
     );
     assert_eq!(problem(scene.fetched(release, 0).await), Problem::NotPermitted);
     let hospital = scene.world.as_hospital(&scene.world.second).await;
-    let listed = scene
-        .world
-        .vault
-        .released_records(&hospital, release, 0, 10)
-        .await;
+    let listed = released::released_records(&scene.world.vault, &hospital, release, 0, 10).await;
     assert_eq!(problem(listed), Problem::NotPermitted);
     assert!(scene.wraps(0, 10).await.is_empty());
     assert_eq!(scene.wraps(1, 10).await.len(), 2);
     let patient = scene.world.as_patient().await;
-    let list = scene.world.vault.collections(&patient).await.unwrap();
+    let list = collections::collections(&scene.world.vault, &patient)
+        .await
+        .unwrap();
     let lengths: Vec<usize> = list.collections[0].key_wraps.iter().map(Bytes::len).collect();
     assert_eq!(lengths, [0, 104]);
     // Again: the first closure, whoever signs which.
     let again = Logged::<EpochClosure>::verify(scene.close_epoch(0).await.unwrap(), &operator).unwrap();
     assert_eq!(again.statement.hash(), logged.statement.hash());
-    let history = scene.world.vault.history(&patient, 0, 0).await.unwrap();
+    let history = history::history(&scene.world.vault, &patient, 0, 0)
+        .await
+        .unwrap();
     let closures = history
         .entries
         .iter()
@@ -207,7 +219,7 @@ async fn the_sweeper_shreds_what_a_crash_has_left() {
     scene.close_epoch(0).await.unwrap();
     scene.world.restore_wraps(ONCOLOGY, 0, &[1, 2]).await;
     assert_eq!(scene.wraps(0, 10).await.len(), 2);
-    scene.world.vault.sweep().await.unwrap();
+    sweep::sweep(&scene.world.vault).await.unwrap();
     assert!(scene.wraps(0, 10).await.is_empty());
 }
 
@@ -323,9 +335,7 @@ async fn a_revocation_closes_all_releases_and_accounts_for_them() {
     let patient = world.as_patient().await;
     let submit = || async {
         let message = world.patient.revokes(&permission);
-        world
-            .vault
-            .submit_revocation(&patient, &intent(), message)
+        submit::<SubmitRevocation>(&world.vault, &patient, &intent(), message)
             .await
             .unwrap()
     };
@@ -345,18 +355,14 @@ async fn a_revocation_closes_all_releases_and_accounts_for_them() {
     assert_eq!(receipt.institution_id, world.second.id);
     let mut by_id = [(first, 0), (second, 1)];
     by_id.sort();
-    let page = world
-        .vault
-        .past_releases(&patient, permission.permission_id, None, 1)
+    let page = revocation::past_releases(&world.vault, &patient, permission.permission_id, None, 1)
         .await
         .unwrap();
     assert_eq!(
         (page.releases.len(), page.next),
         (1, Bytes::copy_from_slice(by_id[0].0.as_bytes()))
     );
-    let list = world
-        .vault
-        .past_releases(&patient, permission.permission_id, None, 10)
+    let list = revocation::past_releases(&world.vault, &patient, permission.permission_id, None, 10)
         .await
         .unwrap();
     let mut hasher = ReceiptsHasher::default();
@@ -377,21 +383,15 @@ async fn a_revocation_closes_all_releases_and_accounts_for_them() {
     assert_eq!((receipt.releases, receipt.releases_hash), (2, hasher.finish()));
     // Nobody else reads them.
     let stranger = world.as_hospital(&world.second).await;
-    let asked = world
-        .vault
-        .past_releases(&stranger, permission.permission_id, None, 10)
-        .await;
+    let asked = revocation::past_releases(&world.vault, &stranger, permission.permission_id, None, 10).await;
     assert_eq!(problem(asked), Problem::NotPermitted);
-    let asked = world.vault.released_ranges(&stranger, first, None, 10).await;
+    let asked = release_end::released_ranges(&world.vault, &stranger, first, None, 10).await;
     assert_eq!(problem(asked), Problem::NotPermitted);
 }
 
 async fn ranges(scene: &Scene, release: ReleaseId) -> Vec<VersionLeaves> {
     let patient = scene.world.as_patient().await;
-    let page = scene
-        .world
-        .vault
-        .released_ranges(&patient, release, None, 100)
+    let page = release_end::released_ranges(&scene.world.vault, &patient, release, None, 100)
         .await
         .unwrap();
     assert!(page.next.is_empty());

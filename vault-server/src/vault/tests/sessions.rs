@@ -19,6 +19,8 @@ use super::{
         HOUR, START, Terms, World, intent, leaf_hashes, new_names, possession, release, standby, stream,
     },
 };
+use crate::vault::delivery;
+use crate::vault::{records, release, sweep};
 use crate::{store::LeafKey, vault::Refusal};
 
 /// Uses left and held, bytes left and held.
@@ -86,7 +88,10 @@ impl World {
     /// The open sessions that the hospital is told of.
     async fn told(&self, hospital: &Institution, permission: PermissionId) -> Vec<pb::OpenSession> {
         let caller = self.as_hospital(hospital).await;
-        self.vault.deliver(&caller, permission).await.unwrap().open
+        delivery::deliver(&self.vault, &caller, permission)
+            .await
+            .unwrap()
+            .open
     }
 
     async fn send_all(&self, ticket: &StandbyTicket, stream: &[u8]) -> Result<(), Problem> {
@@ -115,7 +120,7 @@ async fn an_upload_that_ends_in_nothing_gives_back_its_use_and_bytes() {
             Problem::PermissionInUse
         );
         world.clock.set(ticket.expires);
-        world.vault.sweep().await.unwrap();
+        sweep::sweep(&world.vault).await.unwrap();
         assert_eq!(world.left(id).await, (1, 0, LONG.bytes, 0));
         assert!(world.told(&world.first, id).await.is_empty());
     }
@@ -128,7 +133,7 @@ async fn an_upload_that_ends_in_nothing_gives_back_its_use_and_bytes() {
     assert_eq!(world.left(id).await, (0, 0, LONG.bytes - length, 0));
     assert_eq!(world.entry(id).await.state(), pb::PermissionState::Spent);
     world.clock.set(ticket.expires);
-    world.vault.sweep().await.unwrap();
+    sweep::sweep(&world.vault).await.unwrap();
     assert_eq!(world.left(id).await, (0, 0, LONG.bytes - length, 0));
     assert_eq!(
         problem(world.present(&world.first, id).await),
@@ -160,7 +165,7 @@ async fn an_upload_takes_the_place_of_one_that_was_left() {
     );
     assert_eq!(world.told(&world.first, id).await.len(), 1);
     // Its leaves go with the next sweep, and not a day later.
-    world.vault.sweep().await.unwrap();
+    sweep::sweep(&world.vault).await.unwrap();
     let version = *lost.version_id.as_bytes();
     let leaf = LeafKey { version, leaf: 0 };
     assert!(world.store.blobs.get(leaf).await.unwrap().is_none());
@@ -307,7 +312,7 @@ async fn a_release_without_a_leaf_is_no_use() {
     assert_eq!(world.left(id).await, (1, 0, LONG.bytes, 0));
     let over = world.open_release(&world.second, id).await;
     world.clock.set(over.expires);
-    world.vault.sweep().await.unwrap();
+    sweep::sweep(&world.vault).await.unwrap();
     assert_eq!(world.left(id).await, (1, 0, LONG.bytes, 0));
     // Taken back while one is open, it stays taken back.
     world.open_release(&world.second, id).await;
@@ -453,7 +458,7 @@ async fn a_damaged_leaf_costs_nothing() {
     assert_eq!(problem(fetch(0, 2).await), Problem::RecordDamaged);
     assert_eq!(world.left(id).await, (0, 0, LONG.bytes - (all - leaf), 0));
     let patient = world.as_patient().await;
-    let own = world.vault.own_leaves(&patient, record.version_id, 1, 1).await;
+    let own = records::own_leaves(&world.vault, &patient, record.version_id, 1, 1).await;
     assert_eq!(problem(own.map(drop)), Problem::RecordDamaged);
     let receipt = world.close(&world.second, open).await.unwrap();
     assert_eq!(receipt.bytes, all - leaf);
@@ -473,7 +478,7 @@ async fn what_was_not_handed_to_a_connection_is_given_back() {
     let caller = world.as_hospital(&world.second).await;
     let leaf = 1 << 20;
     for (handed, held) in [(0, 1), (2, 0), (0, 0)] {
-        let range = world.vault.release_leaves(&caller, open, record.version_id, 0, 4);
+        let range = release::release_leaves(&world.vault, &caller, open, record.version_id, 0, 4);
         let mut range = range.await.unwrap();
         for _ in 0..handed {
             assert!(range.next().await.unwrap().is_ok());
@@ -516,9 +521,7 @@ async fn what_was_handed_out_beside_a_damaged_leaf_stays_paid() {
     world.store.blobs.delete(version, 1..2).await.unwrap();
     let open = world.open_release(&world.second, id).await.release_id;
     let caller = world.as_hospital(&world.second).await;
-    let mut broken = world
-        .vault
-        .release_leaves(&caller, open, record.version_id, 0, 4)
+    let mut broken = release::release_leaves(&world.vault, &caller, open, record.version_id, 0, 4)
         .await
         .unwrap();
     assert!(broken.next().await.unwrap().is_ok());

@@ -8,6 +8,8 @@ use super::{
 };
 use crate::{store::LeafKey, vault::Intent};
 
+use crate::vault::{intake, records, sweep, upload};
+use crate::vault::{requests::SubmitDownload, submission::submit};
 use pb::{event, history_entry};
 
 /// ATK-35
@@ -29,28 +31,26 @@ async fn abandoned_uploads_leave_nothing() {
         version: *ticket.version_id.as_bytes(),
         leaf: 0,
     };
-    world.vault.sweep().await.unwrap();
+    sweep::sweep(&world.vault).await.unwrap();
     assert!(world.store.blobs.get(key).await.unwrap().is_some());
     // While somebody still sends, it waits.
     let first = world.as_hospital(&world.first).await;
-    let sending = world
-        .vault
-        .begin_leaves(&first, upload, 0, hashes.clone())
+    let sending = intake::begin_leaves(&world.vault, &first, upload, 0, hashes.clone())
         .await
         .unwrap();
     world.clock.set(ticket.expires);
-    world.vault.sweep().await.unwrap();
+    sweep::sweep(&world.vault).await.unwrap();
     assert!(world.store.blobs.get(key).await.unwrap().is_some());
     drop(sending);
-    world.vault.sweep().await.unwrap();
+    sweep::sweep(&world.vault).await.unwrap();
     assert!(world.store.blobs.get(key).await.unwrap().is_none());
-    let status = world.vault.upload_status(&first, upload).await.unwrap();
+    let status = upload::upload_status(&world.vault, &first, upload).await.unwrap();
     assert!(status.present.is_empty() && status.receipt.is_none());
     assert_eq!(
         problem(world.send(&world.first, upload, 0, &stream, &hashes).await),
         Problem::UploadClosed
     );
-    world.vault.sweep().await.unwrap();
+    sweep::sweep(&world.vault).await.unwrap();
     world.check().await;
 }
 
@@ -60,11 +60,9 @@ async fn committed_records_stay() {
     let stream = stream(2 << 20);
     let record = world.store_record(&world.first, &stream).await;
     world.clock.set(START + 48 * HOUR);
-    world.vault.sweep().await.unwrap();
+    sweep::sweep(&world.vault).await.unwrap();
     let patient = world.as_patient().await;
-    let mut leaves = world
-        .vault
-        .own_leaves(&patient, record.version_id, 0, 3)
+    let mut leaves = records::own_leaves(&world.vault, &patient, record.version_id, 0, 3)
         .await
         .unwrap();
     while let Some(leaf) = leaves.next().await {
@@ -90,7 +88,7 @@ async fn expired_releases_are_receipted() {
         .unwrap();
     world.clock.set(permission.not_after);
     for _ in 0..2 {
-        world.vault.sweep().await.unwrap();
+        sweep::sweep(&world.vault).await.unwrap();
     }
     let history = world.history().await;
     let released = |entry: &&pb::HistoryEntry| matches!(entry.what, Some(history_entry::What::Released(_)));
@@ -111,17 +109,15 @@ async fn answers_are_kept_for_a_day() {
     let (message, _) = world.second.asks_download(world.download_request(&world.second));
     let intent = intent();
     let submit = async |intent: &Intent| {
-        world
-            .vault
-            .submit_download_request(&second, intent, message.clone())
+        submit::<SubmitDownload>(&world.vault, &second, intent, message.clone())
             .await
             .map_err(|refusal| refusal.problem)
     };
     submit(&intent).await.unwrap();
     world.clock.set(START + 24 * HOUR - 1);
-    world.vault.sweep().await.unwrap();
+    sweep::sweep(&world.vault).await.unwrap();
     submit(&intent).await.unwrap();
     world.clock.set(START + 24 * HOUR);
-    world.vault.sweep().await.unwrap();
+    sweep::sweep(&world.vault).await.unwrap();
     assert_eq!(submit(&intent).await, Err(Problem::RequestExpired));
 }

@@ -9,6 +9,7 @@ use super::{
     world::{HOUR, START, Terms, World, limits, open, try_open},
 };
 use crate::vault::VaultLimits;
+use crate::vault::{directory, sweep};
 
 /// PRM-13, ATK-29.
 #[tokio::test]
@@ -52,7 +53,9 @@ async fn the_last_checkpoint_is_a_floor_of_time() {
     let later = world.permit_upload(&world.first, terms).await.permission_id;
     world.stand_by(&world.first, later).await;
     world.history().await;
-    world.vault.directory_events(0, 0, false).await.unwrap();
+    directory::directory_events(&world.vault, 0, 0, false)
+        .await
+        .unwrap();
     wait_for_log(&world, 5).await;
     world.clock.set(START);
     world.restart().await;
@@ -73,7 +76,7 @@ async fn wait_for_log(world: &World, size: u64) {
 async fn the_sweeper_writes_the_floor() {
     let mut world = World::new().await;
     world.clock.set(START + HOUR);
-    world.vault.sweep().await.unwrap();
+    sweep::sweep(&world.vault).await.unwrap();
     world.clock.set(START);
     world.restart().await;
     assert_eq!(world.vault.now_ms(), START + HOUR);
@@ -92,7 +95,7 @@ async fn jump_ahead(limits: VaultLimits) -> [Option<Problem>; 2] {
     let mut answers = [None, None];
     for (answer, clock) in answers.iter_mut().zip([START + 30 * 24 * HOUR, START + HOUR / 2]) {
         world.clock.jump(clock);
-        world.vault.sweep().await.unwrap();
+        sweep::sweep(&world.vault).await.unwrap();
         *answer = world
             .present(&world.first, id)
             .await
@@ -123,7 +126,7 @@ async fn control_a_jump_is_gone_by_where_any_may_be() {
 #[tokio::test]
 async fn a_vault_does_not_open_by_a_clock_that_is_far_ahead_until_the_operator_says_that_it_is_right() {
     let world = World::new().await;
-    world.vault.sweep().await.unwrap();
+    sweep::sweep(&world.vault).await.unwrap();
     let far = START + 30 * 24 * HOUR;
     world.clock.jump(far);
     let refused = try_open(&world.store, &world.clock, limits()).await.err();

@@ -7,6 +7,7 @@ use super::{
     problem,
     world::{LEAF, START, Terms, World, commit_message, intent, leaf_hashes, stream},
 };
+use crate::vault::{commit, intake, upload};
 
 async fn session(world: &World, bytes: u64) -> UploadId {
     let terms = Terms {
@@ -51,9 +52,7 @@ async fn leaves_must_be_what_was_announced() {
     );
     assert_eq!(refused(0, &[], &[hashes[0]; 65]).await, Problem::TooLarge);
     let first = world.as_hospital(&world.first).await;
-    let mut intake = world
-        .vault
-        .begin_leaves(&first, upload, 0, hashes[..1].to_vec())
+    let mut intake = intake::begin_leaves(&world.vault, &first, upload, 0, hashes[..1].to_vec())
         .await
         .unwrap();
     assert_eq!(
@@ -61,7 +60,7 @@ async fn leaves_must_be_what_was_announced() {
         Problem::Malformed
     );
     drop(intake);
-    let status = world.vault.upload_status(&first, upload).await.unwrap();
+    let status = upload::upload_status(&world.vault, &first, upload).await.unwrap();
     assert!(status.present.is_empty());
 }
 
@@ -75,7 +74,9 @@ async fn a_short_leaf_ends_a_request() {
         protocol_spec::content::leaf_hash(1, &short),
     ];
     let first = world.as_hospital(&world.first).await;
-    let mut intake = world.vault.begin_leaves(&first, upload, 0, hashes).await.unwrap();
+    let mut intake = intake::begin_leaves(&world.vault, &first, upload, 0, hashes)
+        .await
+        .unwrap();
     intake.put(short.clone().into()).await.unwrap();
     assert_eq!(problem(intake.put(short.into()).await), Problem::Malformed);
 }
@@ -99,9 +100,7 @@ async fn leaves_in_any_order_and_again() {
         problem(world.commit(&world.first, upload, &stream).await),
         Problem::LeavesMissing
     );
-    let status = world
-        .vault
-        .upload_status(&world.as_hospital(&world.first).await, upload)
+    let status = upload::upload_status(&world.vault, &world.as_hospital(&world.first).await, upload)
         .await
         .unwrap();
     let ranges: Vec<_> = status
@@ -128,15 +127,11 @@ async fn a_leaf_is_written_once_and_by_one() {
     let (one, other) = (stream(2 << 20), stream(2 << 20));
     let upload = session(&world, 64 << 20).await;
     let first = world.as_hospital(&world.first).await;
-    let intake = world
-        .vault
-        .begin_leaves(&first, upload, 0, leaf_hashes(&one))
+    let intake = intake::begin_leaves(&world.vault, &first, upload, 0, leaf_hashes(&one))
         .await
         .unwrap();
-    let overlapping = world
-        .vault
-        .begin_leaves(&first, upload, 2, leaf_hashes(&other)[..1].to_vec())
-        .await;
+    let overlapping =
+        intake::begin_leaves(&world.vault, &first, upload, 2, leaf_hashes(&other)[..1].to_vec()).await;
     assert_eq!(problem(overlapping.map(drop)), Problem::LeafConflict);
     drop(intake);
     world
@@ -166,9 +161,7 @@ async fn bytes_are_spent_transactionally() {
     let other = world.stand_by(&world.first, permission).await;
     let first = world.as_hospital(&world.first).await;
     let hashes = leaf_hashes(&stream);
-    let mut early = world
-        .vault
-        .begin_leaves(&first, other.upload_id, 0, hashes.clone())
+    let mut early = intake::begin_leaves(&world.vault, &first, other.upload_id, 0, hashes.clone())
         .await
         .unwrap();
     for leaf in stream.chunks(LEAF) {
@@ -208,12 +201,7 @@ async fn a_commit_says_what_is_there() {
         .unwrap();
     let first = world.as_hospital(&world.first).await;
     let refused = async |message| {
-        problem(
-            world
-                .vault
-                .commit_upload(&first, &intent(), upload, message)
-                .await,
-        )
+        problem(commit::commit_upload(&world.vault, &first, &intent(), upload, message).await)
     };
     let good = commit_message(&stream);
     let mut message = good.clone();
@@ -239,20 +227,13 @@ async fn a_commit_says_what_is_there() {
     message.content_root = good.content_root.clone();
     assert_eq!(refused(message).await, Problem::DigestMismatch);
     let second = world.as_hospital(&world.second).await;
-    let foreign = world
-        .vault
-        .commit_upload(&second, &intent(), upload, good.clone())
-        .await;
+    let foreign = commit::commit_upload(&world.vault, &second, &intent(), upload, good.clone()).await;
     assert_eq!(problem(foreign), Problem::NotPermitted);
     let same = intent();
-    let receipt = world
-        .vault
-        .commit_upload(&first, &same, upload, good.clone())
+    let receipt = commit::commit_upload(&world.vault, &first, &same, upload, good.clone())
         .await
         .unwrap();
-    let again = world
-        .vault
-        .commit_upload(&first, &same, upload, good)
+    let again = commit::commit_upload(&world.vault, &first, &same, upload, good)
         .await
         .unwrap();
     assert_eq!(receipt, again);
@@ -267,10 +248,10 @@ async fn foreign_and_unknown_uploads_look_alike() {
     let hashes = leaf_hashes(&[1; 10]);
     for id in [upload, UploadId::from_bytes([7; 16])] {
         assert_eq!(
-            problem(world.vault.upload_status(&second, id).await),
+            problem(upload::upload_status(&world.vault, &second, id).await),
             Problem::NotPermitted
         );
-        let begun = world.vault.begin_leaves(&second, id, 0, hashes.clone()).await;
+        let begun = intake::begin_leaves(&world.vault, &second, id, 0, hashes.clone()).await;
         assert_eq!(problem(begun.map(drop)), Problem::NotPermitted);
     }
 }

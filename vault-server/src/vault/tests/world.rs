@@ -37,10 +37,20 @@ use crate::{
     vault::{
         Caller, Clock, EnrolmentPolicy, InboxLimits, Intent, Proof, Refusal, Vault, VaultLimits, closure,
         tables::{self, Expiring, Mark, Row, WrapRow},
-        tx::random,
+        units::random,
     },
 };
 
+use crate::vault::{
+    acts, commit, delivery, directory, enrol,
+    heads::SubmitHead,
+    history, inbox, intake,
+    permissions::{self, SubmitPermission},
+    presentation, records, release, release_end,
+    requests::{SubmitDownload, SubmitUpload},
+    revocation::SubmitRevocation,
+    submission::submit,
+};
 use pb::{history_entry, presentation_answer::Answer};
 
 /// Bytes of a whole leaf.
@@ -196,11 +206,11 @@ impl World {
     }
 
     async fn enrol_all(&self) {
-        let patient = self.vault.enrolling_patient(self.patient.enrolment()).unwrap();
-        self.vault.enrol(&patient, &intent()).await.unwrap();
+        let patient = enrol::enrolling_patient(self.patient.enrolment()).unwrap();
+        enrol::enrol(&self.vault, &patient, &intent()).await.unwrap();
         for hospital in [&self.first, &self.second] {
-            let caller = self.vault.enrolling_institution(hospital.enrolment()).unwrap();
-            self.vault.enrol(&caller, &intent()).await.unwrap();
+            let caller = enrol::enrolling_institution(&self.vault, hospital.enrolment()).unwrap();
+            enrol::enrol(&self.vault, &caller, &intent()).await.unwrap();
         }
     }
 
@@ -240,19 +250,21 @@ impl World {
             head: Some(self.patient.says(head)),
         };
         let caller = self.as_patient().await;
-        self.vault.submit_head(&caller, &intent(), message).await
+        submit::<SubmitHead>(&self.vault, &caller, &intent(), message).await
     }
 
     /// How many events of the directory the server shows on a first page.
     pub(super) async fn directory_size(&self) -> usize {
-        let page = self.vault.directory_events(0, 0, false).await.unwrap();
+        let page = directory::directory_events(&self.vault, 0, 0, false)
+            .await
+            .unwrap();
         page.events.len()
     }
 
     /// All that has been done to the vault, as the server shows it.
     pub(super) async fn acts(&self) -> Acts {
         let caller = self.as_patient().await;
-        let shown = self.vault.acts(&caller, 0, usize::MAX).await.unwrap();
+        let shown = acts::acts(&self.vault, &caller, 0, usize::MAX).await.unwrap();
         let mut acts = Acts::default();
         acts.extend(&shown.acts).unwrap();
         assert_eq!(acts.count(), shown.count);
@@ -275,12 +287,11 @@ impl World {
     /// The caller of a patient's device, if it is one.
     pub(super) async fn as_device(&self, patient: &Patient) -> Option<Caller> {
         let key_id = patient.device_id().to_string();
-        self.vault.find_key(&key_id).await.unwrap()
+        enrol::find_key(&self.vault, &key_id).await.unwrap()
     }
 
     pub(super) async fn as_hospital(&self, hospital: &Institution) -> Caller {
-        self.vault
-            .find_key(&hospital.id.to_string())
+        enrol::find_key(&self.vault, &hospital.id.to_string())
             .await
             .unwrap()
             .unwrap()
@@ -324,8 +335,7 @@ impl World {
             upload_key_epoch: 0,
         };
         let caller = self.as_patient().await;
-        self.vault
-            .submit_upload_request(&caller, &intent(), message)
+        submit::<SubmitUpload>(&self.vault, &caller, &intent(), message)
             .await
             .unwrap();
         body
@@ -335,8 +345,7 @@ impl World {
     pub(super) async fn ask_download(&self, hospital: &Institution) -> Sha256Digest {
         let (message, hash) = hospital.asks_download(self.download_request(hospital));
         let caller = self.as_hospital(hospital).await;
-        self.vault
-            .submit_download_request(&caller, &intent(), message)
+        submit::<SubmitDownload>(&self.vault, &caller, &intent(), message)
             .await
             .unwrap();
         hash
@@ -357,7 +366,7 @@ impl World {
             ..self.patient.permit(body).into()
         };
         let caller = self.as_patient().await;
-        self.vault.submit_permission(&caller, &intent(), message).await
+        submit::<SubmitPermission>(&self.vault, &caller, &intent(), message).await
     }
 
     /// ① and ② of the download flow.
@@ -375,7 +384,7 @@ impl World {
 
     pub(super) async fn challenge(&self, hospital: &Institution, permission: PermissionId) -> [u8; 32] {
         let caller = self.as_hospital(hospital).await;
-        let delivery = self.vault.deliver(&caller, permission).await.unwrap();
+        let delivery = delivery::deliver(&self.vault, &caller, permission).await.unwrap();
         delivery.challenge.as_ref().try_into().unwrap()
     }
 
@@ -413,7 +422,7 @@ impl World {
             id: &id,
         };
         let caller = self.as_hospital(hospital).await;
-        let possession = self.vault.possession(&caller, permission, proof).await?;
+        let possession = presentation::possession(&self.vault, &caller, permission, proof).await?;
         let answer = possession
             .present(intent, message.clone(), message.encode_to_vec().into())
             .await?;
@@ -430,7 +439,7 @@ impl World {
         after: Option<VersionId>,
         limit: usize,
     ) -> Result<pb::VaultPage, Refusal> {
-        let list = self.vault.arrivals(caller, after, limit).await?;
+        let list = records::arrivals(&self.vault, caller, after, limit).await?;
         let most = list.page_bytes();
         let page = list.read().await?;
         assert!(page.encoded_len() as u64 <= most);
@@ -484,10 +493,7 @@ impl World {
         hashes: &[LeafHash],
     ) -> Result<(), Refusal> {
         let caller = self.as_hospital(hospital).await;
-        let mut intake = self
-            .vault
-            .begin_leaves(&caller, upload, first, hashes.to_vec())
-            .await?;
+        let mut intake = intake::begin_leaves(&self.vault, &caller, upload, first, hashes.to_vec()).await?;
         for leaf in leaves.chunks(LEAF) {
             intake.put(Bytes::copy_from_slice(leaf)).await?;
         }
@@ -501,9 +507,7 @@ impl World {
         stream: &[u8],
     ) -> Result<pb::Receipt, Refusal> {
         let caller = self.as_hospital(hospital).await;
-        self.vault
-            .commit_upload(&caller, &intent(), upload, commit_message(stream))
-            .await
+        commit::commit_upload(&self.vault, &caller, &intent(), upload, commit_message(stream)).await
     }
 
     /// The whole upload flow; gives the record as a permission names it.
@@ -529,9 +533,7 @@ impl World {
         };
         let caller = self.as_hospital(hospital).await;
         let intent = intent();
-        let commit = self
-            .vault
-            .commit_upload(&caller, &intent, ticket.upload_id, message);
+        let commit = commit::commit_upload(&self.vault, &caller, &intent, ticket.upload_id, message);
         self.selector(commit.await.unwrap())
     }
 
@@ -564,10 +566,8 @@ impl World {
         count: u32,
     ) -> Result<Vec<u8>, Refusal> {
         let caller = self.as_hospital(hospital).await;
-        let mut leaves = self
-            .vault
-            .release_leaves(&caller, release, version, first, count)
-            .await?;
+        let mut leaves =
+            release::release_leaves(&self.vault, &caller, release, version, first, count).await?;
         let mut bytes = Vec::new();
         while let Some(leaf) = leaves.next().await {
             bytes.extend_from_slice(&leaf?);
@@ -582,7 +582,7 @@ impl World {
         release: ReleaseId,
     ) -> Result<ReleaseReceipt, Refusal> {
         let caller = self.as_hospital(hospital).await;
-        let receipt = self.vault.close_release(&caller, &intent(), release).await?;
+        let receipt = release_end::close_release(&self.vault, &caller, &intent(), release).await?;
         let receipt = Receipt::<ReleaseReceipt>::verify(Some(receipt), &self.operator_key()).unwrap();
         Ok(receipt.statement.signed().claimed().clone())
     }
@@ -607,16 +607,13 @@ impl World {
     pub(super) async fn revoke(&self, permission: &PermissionBody) {
         let caller = self.as_patient().await;
         let message = self.patient.revokes(permission);
-        self.vault
-            .submit_revocation(&caller, &intent(), message)
+        submit::<SubmitRevocation>(&self.vault, &caller, &intent(), message)
             .await
             .unwrap();
     }
 
     pub(super) async fn entry(&self, permission: PermissionId) -> pb::PermissionEntry {
-        let list = self
-            .vault
-            .vault_permissions(&self.as_patient().await, None, 0)
+        let list = permissions::vault_permissions(&self.vault, &self.as_patient().await, None, 0)
             .await
             .unwrap();
         let is = |entry: &&pb::PermissionEntry| {
@@ -630,7 +627,7 @@ impl World {
         let caller = self.as_patient().await;
         let (mut entries, mut after) = (Vec::new(), 0);
         loop {
-            let page = self.vault.history(&caller, after, 3).await.unwrap();
+            let page = history::history(&self.vault, &caller, after, 3).await.unwrap();
             assert!(page.encoded_len() as u64 <= self.vault.page_bytes());
             entries.extend(page.entries);
             match page.next {
@@ -641,7 +638,7 @@ impl World {
     }
 
     pub(super) async fn events(&self, caller: &Caller) -> Vec<pb::event::What> {
-        let page = self.vault.inbox(caller, 0, 0).await.unwrap();
+        let page = inbox::inbox(&self.vault, caller, 0, 0).await.unwrap();
         page.events.into_iter().map(|event| event.what.unwrap()).collect()
     }
 
@@ -671,7 +668,7 @@ impl World {
             self.as_hospital(&self.second).await,
         ];
         for caller in hospitals.iter().chain([&self.as_patient().await]) {
-            let page = self.vault.inbox(caller, 0, 0).await.unwrap();
+            let page = inbox::inbox(&self.vault, caller, 0, 0).await.unwrap();
             assert!(
                 page.events
                     .iter()
