@@ -12,18 +12,12 @@ pub const NOTES: &str = "MEDVAULT_ATTACK_NOTES";
 
 /// Plays an attack, which says whether it succeeded, twice: with all defences, where it must fail, and without these,
 /// where it must succeed.
-///
-/// # Errors
-/// When it succeeds, or fails in the control too, or cannot be played.
 pub fn play(off: &[Defence], attack: impl Fn(&[Defence]) -> Result<bool>) -> Result<()> {
     let outcome = [&[], off].map(|off| noted(off, attack(off)));
     judge(off, outcome)
 }
 
 /// The same for an attack that waits.
-///
-/// # Errors
-/// As [`play`].
 pub async fn play_async(off: &[Defence], attack: impl AsyncFn(&[Defence]) -> Result<bool>) -> Result<()> {
     let defended = noted(&[], attack(&[]).await);
     let control = noted(off, attack(off).await);
@@ -31,9 +25,6 @@ pub async fn play_async(off: &[Defence], attack: impl AsyncFn(&[Defence]) -> Res
 }
 
 /// Notes one outcome without these defences, or with all of them.
-///
-/// # Errors
-/// When the file cannot be written.
 pub fn note(off: &[Defence], succeeded: bool) -> Result<()> {
     let Some(path) = std::env::var_os(NOTES) else {
         return Ok(());

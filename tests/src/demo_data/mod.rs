@@ -50,9 +50,6 @@ pub struct DemoData {
 }
 
 /// Writes the series to `out/ct/` and the summary to `out/ips.json`, making folders as needed.
-///
-/// # Errors
-/// When a file cannot be written.
 pub fn write(out: &Path, options: Options) -> Result<DemoData> {
     let identity = Identity::draw(options.seed);
     let ct = out.join("ct");

@@ -31,17 +31,11 @@ pub struct Issued {
 
 impl Authority {
     /// A new one.
-    ///
-    /// # Errors
-    /// The library's.
     pub fn new() -> Result<Self> {
         Self::of_years("an authority of a test", 2000, 2200)
     }
 
     /// One whose own certificate is over, as old roots are.
-    ///
-    /// # Errors
-    /// The library's.
     pub fn over() -> Result<Self> {
         Self::of_years("an old root", 2000, 2021)
     }
@@ -55,9 +49,6 @@ impl Authority {
     }
 
     /// Writes its own certificate, for `SSL_CERT_FILE`.
-    ///
-    /// # Errors
-    /// The system's.
     pub fn write(&self, path: &Path) -> Result<()> {
         let certificate: &rcgen::Certificate = self.0.as_ref();
         Ok(fs::write(path, certificate.pem())?)
@@ -65,9 +56,6 @@ impl Authority {
 
     /// Issues a certificate for a name, from one day to another, counted from today, and puts it where the one before lies, in the
     /// order in which tools do it: the key first.
-    ///
-    /// # Errors
-    /// The library's or the system's.
     pub fn issue(&self, folder: &Path, name: &str, (from, to): (i64, i64)) -> Result<Issued> {
         let key = KeyPair::generate()?;
         let mut params = CertificateParams::new([name.to_owned()])?;

@@ -89,9 +89,6 @@ impl Cli {
     }
 
     /// A command line, ready to be changed or started.
-    ///
-    /// # Errors
-    /// When the program is not built.
     pub fn command<S: AsRef<OsStr>>(&self, args: &[S]) -> Result<Command> {
         let mut command = match self.ahead {
             0 => with_defences_off("medvault", &self.off)?,
@@ -125,9 +122,6 @@ impl Cli {
     }
 
     /// Runs a command that must succeed and returns its JSON object.
-    ///
-    /// # Errors
-    /// When it fails, or prints anything but one JSON object.
     pub fn run<S: AsRef<OsStr>>(&self, args: &[S]) -> Result<Value> {
         let output = self.output(args)?;
         let text = describe(args, &output);
@@ -136,9 +130,6 @@ impl Cli {
     }
 
     /// Runs a command that must fail.
-    ///
-    /// # Errors
-    /// When it succeeds or is killed.
     pub fn fail<S: AsRef<OsStr>>(&self, args: &[S]) -> Result<Refused> {
         let output = self.output(args)?;
         let text = describe(args, &output);
@@ -166,9 +157,6 @@ impl Cli {
 
     /// Runs a command after a shell has mounted something at the folder `$1`, for this command alone; nothing where that cannot be
     /// done, which is an error in CI.
-    ///
-    /// # Errors
-    /// When it cannot be started.
     pub fn output_with_mount(&self, mount: &str, folder: &Path, args: &[&str]) -> Result<Option<Output>> {
         let command = self.command(args)?;
         let script = format!(r#"{mount} || exit 99; shift; exec "$@""#);
@@ -195,9 +183,6 @@ impl Cli {
     }
 
     /// Starts a command and leaves it running.
-    ///
-    /// # Errors
-    /// When it cannot be started.
     pub fn spawn<S: AsRef<OsStr>>(&self, args: &[S]) -> Result<Child> {
         Ok(self.command(args)?.spawn()?)
     }

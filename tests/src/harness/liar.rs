@@ -64,9 +64,6 @@ impl std::fmt::Debug for Liar {
 
 impl Liar {
     /// Takes a free port of the loopback interface. At first it tells the truth.
-    ///
-    /// # Errors
-    /// When no port is free.
     pub fn start(upstream: SocketAddr, data: &Path) -> Result<Self> {
         let listener = TcpListener::bind("127.0.0.1:0")?;
         listener.set_nonblocking(true)?;

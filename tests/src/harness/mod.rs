@@ -29,9 +29,6 @@ pub use world::{World, text};
 /// A program of the workspace, or, for negative controls, its weakened build without these defences. The
 /// ordinary one is told to do without all of them: that it defends itself all the same shows that it is not
 /// a weakened build.
-///
-/// # Errors
-/// As [`program`].
 pub fn with_defences_off(name: &str, off: &[Defence]) -> Result<Command> {
     if off.is_empty() {
         Ok(started(program(name)?, Defence::ALL))
@@ -41,9 +38,6 @@ pub fn with_defences_off(name: &str, off: &[Defence]) -> Result<Command> {
 }
 
 /// The weakened build of a program, whose clock is ahead by so many seconds, without these defences, or with all of them.
-///
-/// # Errors
-/// As [`program`].
 pub fn with_clock_ahead(name: &str, seconds: u64, off: &[Defence]) -> Result<Command> {
     let mut command = started(program(&format!("weakened/{name}"))?, off);
     command.env(AHEAD, seconds.to_string());
@@ -58,9 +52,6 @@ fn started(path: PathBuf, off: &[Defence]) -> Command {
 }
 
 /// What a file of a home holds, without the line under which the home has sealed it.
-///
-/// # Errors
-/// When there is no such file, or no such line.
 pub fn kept(home: &Path, name: &str) -> Result<Vec<u8>> {
     let mut bytes = std::fs::read(home.join(name)).with_context(|| name.to_owned())?;
     let line = bytes
@@ -73,9 +64,6 @@ pub fn kept(home: &Path, name: &str) -> Result<Vec<u8>> {
 }
 
 /// What a file of a home that grows holds: its entries, one behind the other.
-///
-/// # Errors
-/// When there is no such file, or it ends within an entry.
 pub fn grown(home: &Path, name: &str) -> Result<Vec<u8>> {
     let bytes = std::fs::read(home.join(name)).with_context(|| name.to_owned())?;
     let (mut rest, mut entries) = (&bytes[..], Vec::new());
@@ -93,18 +81,12 @@ pub fn grown(home: &Path, name: &str) -> Result<Vec<u8>> {
 const SEALED_LINE: usize = 107;
 
 /// Makes a folder, and those above it, that are their owner's alone, as programs demand of homes and data (PRG-6).
-///
-/// # Errors
-/// The system's.
 pub fn private_folder(path: &Path) -> Result<()> {
     let made = DirBuilder::new().recursive(true).mode(0o700).create(path);
     made.with_context(|| format!("cannot make {}", path.display()))
 }
 
 /// Where cargo put a program of the workspace: beside the running test's folder.
-///
-/// # Errors
-/// When it is not built; the text says how to build it.
 pub fn program(name: &str) -> Result<PathBuf> {
     let here = std::env::current_exe().context("where this program lies")?;
     let folders = here.ancestors().skip(1).take(2);

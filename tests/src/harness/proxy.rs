@@ -31,9 +31,6 @@ struct State {
 
 impl Proxy {
     /// Relays a free port of the loopback interface to `upstream`.
-    ///
-    /// # Errors
-    /// When no port is free.
     pub fn start(upstream: SocketAddr) -> Result<Self> {
         let listener = TcpListener::bind("127.0.0.1:0")?;
         let state = Arc::new(State {

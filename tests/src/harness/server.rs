@@ -47,9 +47,6 @@ pub struct Server {
 
 impl Server {
     /// Starts one and waits until it serves.
-    ///
-    /// # Errors
-    /// When it does not print its link within 60 seconds; the text holds what it logged.
     pub fn start(options: ServerOptions) -> Result<Self> {
         let log = options.data.with_extension("log");
         let log_file = fs::OpenOptions::new().create(true).append(true).open(&log)?;
@@ -122,9 +119,6 @@ impl Server {
     }
 
     /// Sends it a signal, such as `HUP`.
-    ///
-    /// # Errors
-    /// When it cannot be sent.
     pub fn signal(&self, name: &str) -> Result<()> {
         let pid = self.pid().to_string();
         let sent = Command::new("kill").args(["-s", name, &pid]).status()?;
@@ -133,9 +127,6 @@ impl Server {
     }
 
     /// What its operator's address answers, head and body.
-    ///
-    /// # Errors
-    /// When it does not answer.
     pub fn admin_answer(&self, path: &str) -> Result<String> {
         let mut stream = TcpStream::connect(&self.admin)?;
         let request = format!("GET {path} HTTP/1.1\r\nhost: localhost\r\nconnection: close\r\n\r\n");
@@ -161,17 +152,11 @@ impl Server {
     }
 
     /// Whether it has ended by itself.
-    ///
-    /// # Errors
-    /// When that cannot be known.
     pub fn has_ended(&mut self) -> Result<bool> {
         Ok(self.child.try_wait()?.is_some())
     }
 
     /// Asks it to stop (SIGTERM) and waits.
-    ///
-    /// # Errors
-    /// When the signal cannot be sent.
     pub fn stop(&mut self) -> Result<ExitStatus> {
         let sent = Command::new("kill").arg(self.pid().to_string()).status()?;
         anyhow::ensure!(sent.success(), "kill failed");
@@ -179,9 +164,6 @@ impl Server {
     }
 
     /// Ends it without warning (SIGKILL).
-    ///
-    /// # Errors
-    /// When the process cannot be ended.
     pub fn kill(&mut self) -> Result<()> {
         self.child.kill()?;
         self.child.wait()?;
@@ -189,9 +171,6 @@ impl Server {
     }
 
     /// Starts it again on the same data and port, after [`Server::stop`] or [`Server::kill`].
-    ///
-    /// # Errors
-    /// As [`Server::start`].
     pub fn restart(&mut self) -> Result<()> {
         let fresh_port = self.options.listen.ends_with(":0");
         let listen = if fresh_port {
@@ -208,9 +187,6 @@ impl Server {
     }
 
     /// Flips a bit in the middle of its largest file of leaves. It must not run.
-    ///
-    /// # Errors
-    /// When there is no such file of at least so many bytes.
     pub fn flip_a_leafs_bit(&self, at_least: usize) -> Result<()> {
         let files = walkdir::WalkDir::new(self.data()).into_iter();
         let leaves = files
@@ -226,9 +202,6 @@ impl Server {
     }
 
     /// Starts it again with other flags.
-    ///
-    /// # Errors
-    /// As [`Server::start`].
     pub fn restart_with(&mut self, extra: &[&str]) -> Result<()> {
         self.options.extra = extra.iter().map(|&flag| flag.to_owned()).collect();
         self.restart()
@@ -244,9 +217,6 @@ fn certified(options: &ServerOptions) -> &'static [&'static str] {
 }
 
 /// Starts a server that must not start, and returns what it says. Nothing of it is left.
-///
-/// # Errors
-/// When it serves, or does not end.
 pub fn refused_start(options: ServerOptions) -> Result<String> {
     match Server::start(options) {
         Ok(server) => bail!("it serves: {}", server.link()),

@@ -43,9 +43,6 @@ pub struct WitnessOptions {
 
 impl Witness {
     /// Starts one with its folder here, for these logs.
-    ///
-    /// # Errors
-    /// When it does not say where it listens within 30 seconds.
     pub fn start(data: &Path, name: &str, logs: &[String]) -> Result<Self> {
         Self::start_as(WitnessOptions {
             data: data.to_owned(),
@@ -58,9 +55,6 @@ impl Witness {
     }
 
     /// The same with all that can be said.
-    ///
-    /// # Errors
-    /// As [`Self::start`].
     pub fn start_as(options: WitnessOptions) -> Result<Self> {
         let mut child = command(&options)?
             .stdin(Stdio::null())
@@ -88,9 +82,6 @@ impl Witness {
     }
 
     /// Shows it a checkpoint; its status, and what it says.
-    ///
-    /// # Errors
-    /// When it does not answer.
     pub async fn submit(&self, submission: &Submission) -> Result<(StatusCode, String)> {
         let client: Client<_, Full<Bytes>> = Client::builder(TokioExecutor::new()).build_http();
         let request = Request::post(format!("{}/add-checkpoint", self.url));
@@ -103,9 +94,6 @@ impl Witness {
     }
 
     /// Starts it again, with one more log that it knows, after [`Witness::kill`].
-    ///
-    /// # Errors
-    /// As [`Witness::start`].
     pub fn restart_knowing(&mut self, log: &str) -> Result<()> {
         self.options.logs.push(log.to_owned());
         self.restart()
@@ -127,9 +115,6 @@ impl Witness {
     }
 
     /// Ends it without warning (SIGKILL).
-    ///
-    /// # Errors
-    /// When the process cannot be ended.
     pub fn kill(&mut self) -> Result<()> {
         self.child.kill()?;
         self.child.wait()?;
@@ -137,9 +122,6 @@ impl Witness {
     }
 
     /// Starts it again on the same folder and port, after [`Witness::kill`].
-    ///
-    /// # Errors
-    /// As [`Witness::start`].
     pub fn restart(&mut self) -> Result<()> {
         *self = Self::start_as(WitnessOptions {
             listen: self.url.trim_start_matches("http://").to_owned(),

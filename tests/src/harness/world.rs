@@ -24,41 +24,26 @@ pub struct World {
 
 impl World {
     /// A fresh server and registrar.
-    ///
-    /// # Errors
-    /// When one of the programs fails.
     pub fn start() -> Result<Self> {
         Self::start_with(&[])
     }
 
     /// The same with further flags for the server.
-    ///
-    /// # Errors
-    /// When one of the programs fails.
     pub fn start_with(extra: &[&str]) -> Result<Self> {
         Self::start_on("127.0.0.1:0", extra, "", &[])
     }
 
     /// A weakened server, without these defences.
-    ///
-    /// # Errors
-    /// When one of the programs fails.
     pub fn start_without(off: &[Defence]) -> Result<Self> {
         Self::start_on("127.0.0.1:0", &[], "", off)
     }
 
     /// The same with further flags.
-    ///
-    /// # Errors
-    /// When one of the programs fails.
     pub fn start_with_without(extra: &[&str], off: &[Defence]) -> Result<Self> {
         Self::start_on("127.0.0.1:0", extra, "", off)
     }
 
     /// A server whose data lies on a disk of its own of this size, which fills up.
-    ///
-    /// # Errors
-    /// When one of the programs fails, or the system allows no mount namespaces.
     pub fn start_on_small_disk(mebibytes: u32) -> Result<Self> {
         // `--data` is the second argument.
         let shell = format!(
@@ -68,9 +53,6 @@ impl World {
     }
 
     /// A server that clients reach through a relay.
-    ///
-    /// # Errors
-    /// When one of the programs fails.
     pub fn start_behind_proxy() -> Result<(Self, Proxy)> {
         // The server's port must be known before it starts, because its link names the relay.
         let listen = TcpListener::bind("127.0.0.1:0")?.local_addr()?;
@@ -83,17 +65,11 @@ impl World {
     }
 
     /// A server whose operator answers as a test likes.
-    ///
-    /// # Errors
-    /// When one of the programs fails.
     pub fn start_behind_liar() -> Result<(Self, Liar)> {
         Self::start_behind_liar_without(&[])
     }
 
     /// The same, with a weakened server behind.
-    ///
-    /// # Errors
-    /// When one of the programs fails.
     pub fn start_behind_liar_without(off: &[Defence]) -> Result<(Self, Liar)> {
         let listen = TcpListener::bind("127.0.0.1:0")?.local_addr()?;
         // The folder is known when the world is there; the certificate is read with the first connection.
@@ -109,9 +85,6 @@ impl World {
 
     /// A server with a certificate from files, which clients check against their system's roots: the principals of this world trust
     /// the authority. Whoever likes may enrol.
-    ///
-    /// # Errors
-    /// When one of the programs fails.
     pub fn start_certified(
         authority: &Authority,
         public: &str,
@@ -186,9 +159,6 @@ impl World {
     }
 
     /// Enrols a patient; returns her principal and id.
-    ///
-    /// # Errors
-    /// When the program fails.
     pub fn patient(&self, name: &str) -> Result<(Cli, String)> {
         let patient = self.principal(name);
         let answer = patient.run(&["patient", "enrol", "--server", &self.server.link().to_string()])?;
@@ -196,17 +166,11 @@ impl World {
     }
 
     /// Has an institution accredited and enrols it; returns its principal and id.
-    ///
-    /// # Errors
-    /// When one of the programs fails.
     pub fn institution(&self, name: &str) -> Result<(Cli, String)> {
         self.institution_for(name, &[])
     }
 
     /// The same, with further flags for the registrar.
-    ///
-    /// # Errors
-    /// When one of the programs fails.
     pub fn institution_for(&self, name: &str, flags: &[&str]) -> Result<(Cli, String)> {
         let institution = self.principal(name);
         let accreditation = self.accredit_for(&institution, name, flags)?;
@@ -223,9 +187,6 @@ impl World {
     }
 
     /// Has an institution accredited; returns the path of the accreditation file.
-    ///
-    /// # Errors
-    /// When one of the programs fails.
     pub fn accredit(&self, institution: &Cli, name: &str) -> Result<String> {
         self.accredit_for(institution, name, &[])
     }
@@ -246,9 +207,6 @@ impl World {
 }
 
 /// A string field of a JSON answer.
-///
-/// # Errors
-/// When it is missing.
 pub fn text(answer: &Value, field: &str) -> Result<String> {
     Ok(answer
         .get(field)

@@ -8,9 +8,6 @@ use crate::attack::note;
 
 /// Plays an attack, which ends with the answer that matters to the attacker, twice: against a server, which
 /// must refuse it with this problem, and against a server without these defences, where it must succeed.
-///
-/// # Errors
-/// When the attack is not refused so, or does not succeed in the control.
 pub async fn defended<A>(off: &[Defence], problem: Problem, attack: A) -> Result<()>
 where
     A: AsyncFn(&mut RawWorld) -> Result<Answer>,
@@ -19,9 +16,6 @@ where
 }
 
 /// The same against servers with further flags.
-///
-/// # Errors
-/// As [`defended`].
 pub async fn defended_with<A>(flags: &[&str], off: &[Defence], problem: Problem, attack: A) -> Result<()>
 where
     A: AsyncFn(&mut RawWorld) -> Result<Answer>,

@@ -4,7 +4,7 @@ use anyhow::Result;
 use bytes::Bytes;
 use crypto::{CollectionKey, DelegatedKeyContext, TextContext, seal_delegated_key, seal_text};
 use protocol_spec::{
-    bodies::{DelegatedKey, Delegation, DelegationEnd, Denial},
+    bodies::{DelegatedKey, Delegation, Denial},
     collection::{Collection, CollectionSelector},
     delegation::{Power, Scope, SealedName},
     directory::Institution,
@@ -14,7 +14,6 @@ use protocol_spec::{
     messages as pb,
     patient::PatientSigned,
     permission::PermissionBody,
-    statement::Signed,
 };
 
 use super::{Answer, Call, RawPatient, Wire, now_ms, random};
@@ -61,9 +60,6 @@ impl RawDelegation {
 
 impl RawPatient {
     /// A delegation to permit in `default` for four hours; `edit` may change it before it is signed. Nothing is sent.
-    ///
-    /// # Errors
-    /// When there is no randomness.
     pub fn delegation(
         &self,
         wire: &Wire,
@@ -87,18 +83,11 @@ impl RawPatient {
         };
         edit(&mut body);
         let owner = body.patient_id;
-        let signed = Signed::sign(body, |message| self.sign(message));
-        Ok(RawDelegation {
-            id,
-            owner,
-            signed: PatientSigned::new(signed, self.chain().clone()),
-        })
+        let signed = self.signs(body);
+        Ok(RawDelegation { id, owner, signed })
     }
 
     /// Lets another patient act, who accepts; both must be taken.
-    ///
-    /// # Errors
-    /// When the server refuses.
     pub async fn delegate(
         &self,
         wire: &Wire,
@@ -114,9 +103,6 @@ impl RawPatient {
     }
 
     /// Accepts what another patient has offered.
-    ///
-    /// # Errors
-    /// When no answer comes.
     pub async fn accept(&self, wire: &Wire, delegation: &RawDelegation) -> Result<Answer> {
         let message = pb::AcceptDelegation {
             delegation_id: Bytes::copy_from_slice(delegation.id.as_bytes()),
@@ -125,9 +111,6 @@ impl RawPatient {
     }
 
     /// The message that gives a delegate a made-up key of a collection.
-    ///
-    /// # Errors
-    /// When there is no randomness.
     pub fn delegated_key(
         &self,
         to: &Self,
@@ -149,34 +132,18 @@ impl RawPatient {
             root_epoch: to.list.claimed().root_epoch,
             key: seal_delegated_key(to.vault_key.public(), &context, &CollectionKey::generate()?)?,
         };
-        let signed = Signed::sign(body, |message| self.sign(message));
-        let key = PatientSigned::new(signed, self.chain().clone());
         Ok(pb::PutDelegatedKeys {
             delegation_id: Bytes::copy_from_slice(delegation.id.as_bytes()),
-            keys: vec![(&key).into()],
+            keys: vec![self.says(body)],
         })
     }
 
     /// The message that ends a delegation.
     pub fn end_of(&self, delegation: &RawDelegation) -> pb::EndDelegation {
-        let body = DelegationEnd {
-            created: now_ms(),
-            patient_id: self.id,
-            delegation_id: delegation.id,
-            delegation_hash: delegation.hash(),
-            last: vec![Collection::DEFAULT],
-        };
-        let signed = Signed::sign(body, |message| self.sign(message));
-        let end = PatientSigned::new(signed, self.chain().clone());
-        pb::EndDelegation {
-            end: Some((&end).into()),
-        }
+        self.ends(&delegation.signed)
     }
 
     /// Ends a delegation, which must be taken.
-    ///
-    /// # Errors
-    /// When the server refuses.
     pub async fn end_delegation(&self, wire: &Wire, delegation: &RawDelegation) -> Result<()> {
         self.post(wire, "/v1/vault/delegations/ends", &self.end_of(delegation))
             .await?
@@ -185,17 +152,11 @@ impl RawPatient {
     }
 
     /// Reads for another patient.
-    ///
-    /// # Errors
-    /// When no answer comes.
     pub async fn get_for(&self, wire: &Wire, path: &str, delegation: &RawDelegation) -> Result<Answer> {
         wire.call(&delegation.on(Call::get(path)), self.key()).await
     }
 
     /// Sends a message for another patient.
-    ///
-    /// # Errors
-    /// When no answer comes.
     pub async fn post_for(
         &self,
         wire: &Wire,
@@ -208,9 +169,6 @@ impl RawPatient {
     }
 
     /// A denial for another patient.
-    ///
-    /// # Errors
-    /// When there is no randomness.
     pub fn denial_for(
         &self,
         request_id: RequestId,
@@ -219,16 +177,12 @@ impl RawPatient {
         by: &RawDelegation,
     ) -> Result<pb::SubmitDenial> {
         let context = TextContext::to_institution(request_id, &by.owner, &asker.id());
-        let body = Denial {
-            created: now_ms(),
-            request_id,
-            request_hash,
+        let denial = self.signs(Denial {
             patient_id: by.owner,
-            institution_id: asker.id(),
             text: seal_text(asker.recipient_key(), &context, "no")?,
-        };
-        let signed = Signed::sign(body, |message| self.sign(message));
-        let denial = PatientSigned::new(signed, self.chain().clone()).through(by.signed.clone());
+            ..self.actor.denial(request_id, request_hash, asker.id())
+        });
+        let denial = denial.through(by.signed.clone());
         Ok(pb::SubmitDenial {
             denial: Some((&denial).into()),
         })

@@ -1,39 +1,14 @@
 //! Records that go for good, by whoever says so.
 
 use anyhow::{Context, Result};
-use protocol_spec::{
-    bodies::{RecordDeletion, TakeBack},
-    hash::Sha256Digest,
-    messages as pb,
-    patient::PatientSigned,
-    permission::RecordSelector,
-    statement::Signed,
-};
+use protocol_spec::{bodies::TakeBack, hash::Sha256Digest, messages as pb, permission::RecordSelector};
 
 use super::{Answer, RawInstitution, RawPatient, Wire, now_ms};
 
 impl RawPatient {
-    /// The deletion of a record, not sent yet.
-    pub fn deletion(&self, record: &RecordSelector) -> pb::DeleteRecord {
-        let body = RecordDeletion {
-            created: now_ms(),
-            patient_id: self.id,
-            record_id: record.record_id,
-            version_id: record.version_id,
-        };
-        let signed = Signed::sign(body, |message| self.sign(message));
-        let deletion = PatientSigned::new(signed, self.chain().clone());
-        pb::DeleteRecord {
-            deletion: Some((&deletion).into()),
-        }
-    }
-
     /// Deletes a record.
-    ///
-    /// # Errors
-    /// When the server refuses.
     pub async fn delete(&self, wire: &Wire, record: &RecordSelector) -> Result<()> {
-        let message = self.deletion(record);
+        let message = self.deletes(record);
         let answer = self.post(wire, "/v1/vault/deletions", &message).await?;
         answer.message::<pb::LoggedStatement>()?;
         Ok(())
@@ -42,9 +17,6 @@ impl RawPatient {
 
 impl RawInstitution {
     /// What an institution signs to take a record back, with the receipt that the patient is shown for it; not sent yet.
-    ///
-    /// # Errors
-    /// When the server does not show the record to her.
     pub async fn take_back(
         &self,
         wire: &Wire,
@@ -64,16 +36,12 @@ impl RawInstitution {
             version_id: record.version_id,
             receipt_hash: Sha256Digest::of(&receipt.context("no receipt")?.body),
         };
-        let signed = Signed::sign(body, |message| self.identity.sign_bytes(message));
         Ok(pb::TakeBackUpload {
-            take_back: Some(signed.to_message()),
+            take_back: Some(self.actor.statement(body).0),
         })
     }
 
     /// Takes a record back; the answer.
-    ///
-    /// # Errors
-    /// As [`Self::take_back`].
     pub async fn submit_take_back(
         &self,
         wire: &Wire,

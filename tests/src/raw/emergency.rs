@@ -5,13 +5,12 @@ use bytes::Bytes;
 use crypto::{CardHalf, CollectionKey, HalfContext, HalfReader, PermissionKey, ServerHalf, SigningIdentity};
 use protocol_spec::{
     bodies::{EmergencyHelp, EmergencyObjection, EmergencyOpening},
-    collection::{Collection, CollectionSelector},
+    collection::Collection,
     emergency::{ANY_INSTITUTION, EmergencyTerms, GuardianTerms, NOTHING, card_preimage},
     ids::{CollectionId, PatientId, PermissionId, RequestId},
     messages as pb,
-    patient::PatientSigned,
     permission::{Kind, PermissionBody, SignedPermission},
-    statement::{Body, Signed},
+    statement::Body,
 };
 
 use super::{Answer, RawInstitution, RawPatient, Wire, now_ms, random};
@@ -32,9 +31,6 @@ pub struct RawCard {
 
 impl RawCard {
     /// The card's key.
-    ///
-    /// # Errors
-    /// None in practice: the lengths are fixed.
     pub fn key(&self) -> Result<SigningIdentity> {
         Ok(self.half.key(&self.patient)?)
     }
@@ -43,9 +39,6 @@ impl RawCard {
 impl RawPatient {
     /// Opens the emergency collection, and makes a card, or names a guardian with this waiting time in milliseconds, who
     /// accepts.
-    ///
-    /// # Errors
-    /// When the server refuses.
     pub async fn prepare_emergency(&self, wire: &Wire, guardian: Option<(&Self, u64)>) -> Result<RawCard> {
         let card = self.prepare(wire, guardian).await?;
         if let Some((guardian, _)) = guardian {
@@ -58,9 +51,6 @@ impl RawPatient {
     }
 
     /// Opens the emergency collection, and names a guardian with this waiting time in milliseconds, who says nothing.
-    ///
-    /// # Errors
-    /// When the server refuses.
     pub async fn name_guardian(&self, wire: &Wire, guardian: &Self, wait: u64) -> Result<RawCard> {
         self.prepare(wire, Some((guardian, wait))).await
     }
@@ -76,31 +66,16 @@ impl RawPatient {
         let card_key = half.key(&self.id)?.public();
         let permission_id = PermissionId::mint(now_ms(), random()?);
         let key = PermissionKey::mint(&permission_id, &CollectionKey::generate()?)?;
+        let permission = self.actor.permission(Kind::Emergency).id(permission_id);
+        let permission = permission.over(collection);
         let body = PermissionBody {
-            created: now_ms(),
             operator_id: wire.operator_id(),
-            permission_id,
-            kind: Kind::Emergency,
-            patient_id: self.id,
             institution_id: ANY_INSTITUTION,
             directory_entry_hash: NOTHING,
             recipient_key_hash: recipient.public().digest(),
-            records: Vec::new(),
-            collection: Some(CollectionSelector {
-                collection,
-                until: None,
-            }),
             not_before: now_ms() - 60_000,
-            not_after: now_ms() + 3_600_000,
-            uses: 20,
-            bytes: 1 << 30,
             request_hash: NOTHING,
             possession_key: key.possession(),
-            replaces: None,
-            purpose: None,
-            conditions: None,
-            vault_head: Some(self.head),
-            delegation: None,
             emergency: Some(EmergencyTerms {
                 card_key,
                 share_hash: share.hash(),
@@ -109,10 +84,11 @@ impl RawPatient {
                     wait,
                 }),
             }),
+            ..permission.uses(20).bytes(1 << 30).body()
         };
         let bytes = body.encode();
         let wrap = key.seal(recipient.public(), &bytes)?;
-        let sign = |message: &[u8]| self.device.sign_bytes(message);
+        let sign = |message: &[u8]| self.device.sign(message);
         let signed = SignedPermission::sign(bytes, wrap, self.chain().clone(), sign)?;
         let permission = pb::Permission::from(&signed);
         let guardian_half = match guardian {
@@ -146,9 +122,6 @@ impl RawPatient {
     }
 
     /// Accepts to be another patient's guardian.
-    ///
-    /// # Errors
-    /// When no answer comes.
     pub async fn accept_guardianship(&self, wire: &Wire, patient: PatientId) -> Result<Answer> {
         let message = pb::AcceptGuardianship {
             patient_id: Bytes::copy_from_slice(patient.as_bytes()),
@@ -157,9 +130,6 @@ impl RawPatient {
     }
 
     /// As a guardian, or as somebody who would be one: begins to help with this card key. Gives the help's id.
-    ///
-    /// # Errors
-    /// When no answer comes.
     pub async fn start_help(
         &self,
         wire: &Wire,
@@ -172,28 +142,19 @@ impl RawPatient {
             card_key: card.key()?.public(),
             reader: HalfReader::Institution(to.entry.id(), help_id),
         };
-        let body = EmergencyHelp {
-            created: now_ms(),
-            operator_id: wire.operator_id(),
-            help_id,
-            patient_id: card.patient,
-            guardian_id: self.id,
-            institution_id: to.entry.id(),
-            card_key: card.key()?.public(),
-            half: card.half.seal(to.entry.recipient_key(), &context)?,
-        };
-        let signed = Signed::sign(body, |message| self.device.sign_bytes(message));
-        let help = PatientSigned::new(signed, self.chain().clone());
+        let card_key = card.key()?.public();
         let message = pb::StartHelp {
-            help: Some((&help).into()),
+            help: Some(self.says(EmergencyHelp {
+                operator_id: wire.operator_id(),
+                help_id,
+                half: card.half.seal(to.entry.recipient_key(), &context)?,
+                ..self.help(card.patient, to.entry.id(), card_key)
+            })),
         };
         Ok((help_id, self.post(wire, "/v1/emergency/helps", &message).await?))
     }
 
     /// Objects to a help, which must be taken.
-    ///
-    /// # Errors
-    /// When the server refuses.
     pub async fn object(&self, wire: &Wire, help_id: RequestId) -> Result<()> {
         let body = EmergencyObjection {
             created: now_ms(),
@@ -201,10 +162,8 @@ impl RawPatient {
             help_id,
             patient_id: self.id,
         };
-        let signed = Signed::sign(body, |message| self.device.sign_bytes(message));
-        let objection = PatientSigned::new(signed, self.chain().clone());
         let message = pb::SubmitObjection {
-            objection: Some((&objection).into()),
+            objection: Some(self.says(body)),
         };
         self.post(wire, "/v1/vault/emergency/objections", &message)
             .await?
@@ -215,19 +174,12 @@ impl RawPatient {
 
 impl RawInstitution {
     /// An opening, signed by this institution and by a card's key.
-    ///
-    /// # Errors
-    /// When there is no randomness.
     pub fn opening(&self, wire: &Wire, card: &RawCard, by: &SigningIdentity) -> Result<pb::EmergencyUse> {
         let body = EmergencyOpening {
-            created: now_ms(),
             operator_id: wire.operator_id(),
-            opening_id: RequestId::mint(now_ms(), random()?),
-            patient_id: card.patient,
-            institution_id: self.entry.id(),
-            card_key: card.key()?.public(),
+            ..self.actor.opening(card.patient, card.key()?.public())
         };
-        let opening = Signed::sign(body, |message| self.identity.sign_bytes(message)).to_message();
+        let (opening, _) = self.actor.statement(body);
         Ok(pb::EmergencyUse {
             card_signature: Bytes::copy_from_slice(&by.sign_bytes(&card_preimage(&opening.body))),
             opening: Some(opening),
@@ -236,18 +188,12 @@ impl RawInstitution {
     }
 
     /// Opens with a card.
-    ///
-    /// # Errors
-    /// When no answer comes.
     pub async fn open_emergency(&self, wire: &Wire, card: &RawCard) -> Result<Answer> {
         let message = self.opening(wire, card, &card.key()?)?;
         self.send_opening(wire, &message).await
     }
 
     /// Sends an opening.
-    ///
-    /// # Errors
-    /// When no answer comes.
     pub async fn send_opening(&self, wire: &Wire, message: &pb::EmergencyUse) -> Result<Answer> {
         self.post(wire, "/v1/emergency/openings", message)
             .await

@@ -1,6 +1,7 @@
 //! An institution whose every message a test may shape. What it sends as sealed content is random bytes:
 //! the server cannot tell.
 
+use actors::{HOUR, institution::Charter};
 use anyhow::{Context, Result};
 use bytes::Bytes;
 use crypto::{
@@ -8,22 +9,23 @@ use crypto::{
     TextContext, UploadKey, seal_text,
 };
 use protocol_spec::{
-    bodies::{Accreditation, DownloadRequest, InstitutionKeys, ReferenceRequest, StandbyTicket},
+    bodies::{DownloadRequest, ReferenceRequest, StandbyTicket},
     content,
     directory::Institution,
-    field::Name,
     hash::Sha256Digest,
-    ids::{InstitutionId, PermissionId, RecordId, RegistrarId, RequestId, VersionId},
+    ids::{PermissionId, RecordId, RequestId, VersionId},
     messages as pb,
     permission::{Kind, RecordSelector, SignedPermission, VerifiedPermission},
     purpose::Purpose,
     statement::Signed,
 };
 
-use super::{Answer, Call, Key, RawPatient, Wire, byte_sequence, now_ms, random};
+use super::{Answer, Call, Key, RawPatient, Wire, byte_sequence, now_ms, pair, random};
 
 /// An institution with its keys.
 pub struct RawInstitution {
+    /// Who it is, and what it signs.
+    pub actor: actors::Institution,
     /// Its verified directory entry.
     pub entry: Institution,
     /// Its X-Wing key.
@@ -35,9 +37,6 @@ pub struct RawInstitution {
 
 impl RawInstitution {
     /// What an institution sends to enrol, accredited by this registrar.
-    ///
-    /// # Errors
-    /// When there is no randomness.
     pub fn enrolment(
         wire: &Wire,
         registrar: &SigningIdentity,
@@ -47,9 +46,6 @@ impl RawInstitution {
     }
 
     /// The same, of one that may open in emergencies, or may not.
-    ///
-    /// # Errors
-    /// When there is no randomness.
     pub fn enrolment_for(
         wire: &Wire,
         registrar: &SigningIdentity,
@@ -57,37 +53,21 @@ impl RawInstitution {
         emergency: bool,
     ) -> Result<(Self, pb::EnrolInstitution)> {
         let (identity, recipient) = (SigningIdentity::generate()?, RecipientSecret::generate()?);
-        let name = Name::try_from(name.to_owned())?;
         let secret = AccreditationSecret::generate()?;
-        let accreditation = Accreditation {
-            created: now_ms(),
-            registrar_id: RegistrarId::from(&registrar.public()),
-            institution_id: InstitutionId::from(&identity.public()),
-            name: name.clone(),
-            recipient_key_hash: recipient.public().digest(),
-            secret_hash: secret.hash(),
-            emergency,
-        };
-        let accreditation = Signed::sign(accreditation, |message| registrar.sign_bytes(message));
-        let keys = InstitutionKeys {
-            created: now_ms(),
-            operator_id: wire.operator_id(),
-            name,
-            identity_key: identity.public(),
-            recipient_key: recipient.public().clone(),
-            accreditation_hash: accreditation.hash(),
-            succession: None,
-        };
-        let keys = Signed::sign(keys, |message| identity.sign_bytes(message));
-        let message = pb::EnrolInstitution {
-            keys: Some(keys.to_message()),
-            accreditation: Some(accreditation.to_message()),
-            secret: Bytes::copy_from_slice(secret.expose()),
-        };
-        let entry = Institution::verify(keys, accreditation, &registrar.public(), wire.operator_id())?;
+        let actor = Charter::of(pair(&identity))
+            .named(name)
+            .recipient(recipient.public().clone())
+            .accredited_by(&pair(registrar))
+            .secret_hash(secret.hash())
+            .emergency(emergency)
+            .at(wire.setting())
+            .sign();
+        let message = actor.enrolment_with(secret.expose());
+        let entry = actor.verified(&registrar.public());
         let name = entry.id().to_string();
         Ok((
             Self {
+                actor,
                 entry,
                 recipient,
                 identity,
@@ -98,17 +78,11 @@ impl RawInstitution {
     }
 
     /// Accredited and enrolled.
-    ///
-    /// # Errors
-    /// When the server refuses.
     pub async fn enrol(wire: &Wire, registrar: &SigningIdentity, name: &str) -> Result<Self> {
         Self::enrol_for(wire, registrar, name, false).await
     }
 
     /// The same, of one that may open in emergencies, or may not.
-    ///
-    /// # Errors
-    /// When the server refuses.
     pub async fn enrol_for(
         wire: &Wire,
         registrar: &SigningIdentity,
@@ -132,25 +106,16 @@ impl RawInstitution {
     }
 
     /// Sends a message, signed.
-    ///
-    /// # Errors
-    /// When no answer comes.
     pub async fn post(&self, wire: &Wire, path: &str, message: &impl prost::Message) -> Result<Answer> {
         wire.call(&Call::post(path, message)?, self.key()).await
     }
 
     /// Reads, signed.
-    ///
-    /// # Errors
-    /// When no answer comes.
     pub async fn get(&self, wire: &Wire, path: &str) -> Result<Answer> {
         wire.call(&Call::get(path), self.key()).await
     }
 
     /// Fetches a permission and a challenge.
-    ///
-    /// # Errors
-    /// When the server refuses.
     pub async fn deliver(&self, wire: &Wire, permission: PermissionId) -> Result<pb::Delivery> {
         self.get(wire, &format!("/v1/permissions/{permission}"))
             .await?
@@ -158,9 +123,6 @@ impl RawInstitution {
     }
 
     /// Opens the permission key of a delivery.
-    ///
-    /// # Errors
-    /// When it is not for this institution, or does not verify.
     pub fn open(&self, delivery: &pb::Delivery) -> Result<(VerifiedPermission, SigningIdentity)> {
         let permission = SignedPermission::try_from(delivery.permission.clone())?.verify()?;
         let expected = ExpectedPermission {
@@ -183,17 +145,11 @@ impl RawInstitution {
     }
 
     /// A presentation over the delivery's challenge, not signed yet.
-    ///
-    /// # Errors
-    /// When there is no randomness.
     pub fn presentation(permission: PermissionId, delivery: &pb::Delivery) -> Result<Call> {
         Self::presentation_for(permission, delivery, None)
     }
 
     /// The same, for a purpose.
-    ///
-    /// # Errors
-    /// When there is no randomness.
     pub fn presentation_for(
         permission: PermissionId,
         delivery: &pb::Delivery,
@@ -210,17 +166,11 @@ impl RawInstitution {
     }
 
     /// Delivery, opening and presentation in one go.
-    ///
-    /// # Errors
-    /// When no answer comes, or the permission key does not open.
     pub async fn present(&self, wire: &Wire, permission: PermissionId) -> Result<Answer> {
         self.present_for(wire, permission, None).await
     }
 
     /// The same, for a purpose.
-    ///
-    /// # Errors
-    /// When no answer comes, or the permission key does not open.
     pub async fn present_for(
         &self,
         wire: &Wire,
@@ -238,9 +188,6 @@ impl RawInstitution {
     }
 
     /// Uploads random bytes of this plaintext length as one record; they must fit one leaf.
-    ///
-    /// # Errors
-    /// When the server refuses.
     pub async fn upload(&self, wire: &Wire, patient: &RawPatient, plaintext: u64) -> Result<RecordSelector> {
         let stream: Vec<u8> = (0..content::stream_len(plaintext))
             .map(|i| (i % 251).to_le_bytes()[0])
@@ -249,9 +196,6 @@ impl RawInstitution {
     }
 
     /// Uploads these bytes as the stream of one record; they must fit one leaf, and be of a stream's length.
-    ///
-    /// # Errors
-    /// When the server refuses.
     pub async fn upload_stream(
         &self,
         wire: &Wire,
@@ -268,9 +212,6 @@ impl RawInstitution {
     }
 
     /// The same; the ticket under which it was sent.
-    ///
-    /// # Errors
-    /// When the server refuses.
     pub async fn upload_under_offer(
         &self,
         wire: &Wire,
@@ -288,9 +229,6 @@ impl RawInstitution {
     }
 
     /// Uploads a record of this many full leaves, which has to be more than one.
-    ///
-    /// # Errors
-    /// When the server refuses.
     pub async fn upload_leaves(
         &self,
         wire: &Wire,
@@ -336,9 +274,6 @@ impl RawInstitution {
     }
 
     /// Presents an upload permission and commits these bytes as the stream of one record; the last answer.
-    ///
-    /// # Errors
-    /// When no answer comes, or the permission key does not open.
     pub async fn upload_under(&self, wire: &Wire, permission: PermissionId, stream: &[u8]) -> Result<Answer> {
         let answer = self.present(wire, permission).await?;
         if !answer.status.is_success() {
@@ -360,31 +295,22 @@ impl RawInstitution {
     }
 
     /// A download request, not sent yet, and its id.
-    ///
-    /// # Errors
-    /// When there is no randomness.
     pub fn download_request(&self, wire: &Wire, patient: &RawPatient) -> Result<(pb::Statement, RequestId)> {
         let request_id = RequestId::mint(now_ms(), random()?);
         let context = TextContext::to_patient(request_id, &self.entry.id(), &patient.id);
         let body = DownloadRequest {
-            created: now_ms(),
             operator_id: wire.operator_id(),
             request_id,
-            institution_id: self.entry.id(),
-            patient_id: patient.id,
-            expires: now_ms() + 3_600_000,
+            expires: now_ms() + HOUR,
             text: seal_text(patient.vault_key.public(), &context, "may we download?")?,
             root_epoch: patient.list.claimed().root_epoch,
             purpose: Some(Purpose::TREAT),
+            ..self.actor.download_request(patient.id)
         };
-        let signed = Signed::sign(body, |message| self.identity.sign_bytes(message));
-        Ok((signed.to_message(), request_id))
+        Ok((self.actor.statement(body).0, request_id))
     }
 
     /// A reference request for a second institution, not sent yet.
-    ///
-    /// # Errors
-    /// When there is no randomness.
     pub fn reference_request(
         &self,
         wire: &Wire,
@@ -394,24 +320,18 @@ impl RawInstitution {
         let request_id = RequestId::mint(now_ms(), random()?);
         let context = TextContext::to_patient(request_id, &self.entry.id(), &patient.id);
         let body = ReferenceRequest {
-            created: now_ms(),
             operator_id: wire.operator_id(),
             request_id,
-            institution_id: self.entry.id(),
-            second_institution_id: second.id(),
-            patient_id: patient.id,
-            expires: now_ms() + 3_600_000,
+            expires: now_ms() + HOUR,
             text: seal_text(patient.vault_key.public(), &context, "may they download?")?,
             root_epoch: patient.list.claimed().root_epoch,
             purpose: Some(Purpose::TREAT),
+            ..self.actor.reference_request(second.id(), patient.id)
         };
-        Ok(Signed::sign(body, |message| self.identity.sign_bytes(message)).to_message())
+        Ok(self.actor.statement(body).0)
     }
 
     /// Asks a patient for a download; returns the request's hash.
-    ///
-    /// # Errors
-    /// When the server refuses.
     pub async fn ask(&self, wire: &Wire, patient: &RawPatient) -> Result<Sha256Digest> {
         let (request, _) = self.download_request(wire, patient)?;
         let hash = Sha256Digest::of(&request.body);
@@ -426,9 +346,6 @@ impl RawInstitution {
 }
 
 /// The standby ticket of an answer.
-///
-/// # Errors
-/// When the answer is something else.
 fn standby(answer: pb::PresentationAnswer) -> Result<Signed<StandbyTicket>> {
     match answer.answer.context("empty answer")? {
         pb::presentation_answer::Answer::Standby(standby) => Ok(standby.ticket.try_into()?),

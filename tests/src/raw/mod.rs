@@ -1,5 +1,8 @@
 //! The protocol spoken by hand: every message is built in the open, so that a test can replay, mutate
-//! and mix what it sends. No retries, no checks of answers, no state but keys.
+//! and mix what it sends. No retries, no checks of answers, no state but keys. What actors sign is in the crate `actors`; here is
+//! what needs ciphers, and a server.
+//!
+//! All that is here fails when no answer comes, when the server refuses what must be taken, and when there is no randomness.
 
 mod chain;
 mod control;
@@ -13,10 +16,10 @@ mod thief;
 mod wire;
 mod world;
 
-use std::time::{SystemTime, UNIX_EPOCH};
-
 use anyhow::Result;
+use crypto::SigningIdentity;
 
+pub use actors::setting::now_ms;
 pub use chain::RawTerminal;
 pub use control::{defended, defended_with};
 pub use delegate::RawDelegation;
@@ -28,21 +31,16 @@ pub use wire::{Answer, Call, Key, Wire, rest};
 pub(crate) use wire::{HttpsClient, believing_client};
 pub use world::RawWorld;
 
-/// Milliseconds since 1970.
-pub fn now_ms() -> u64 {
-    SystemTime::now()
-        .duration_since(UNIX_EPOCH)
-        .map_or(0, |since| since.as_millis().try_into().unwrap_or(u64::MAX))
-}
-
 /// Random bytes.
-///
-/// # Errors
-/// When the system has none.
 pub fn random<const N: usize>() -> Result<[u8; N]> {
     let mut bytes = [0; N];
     getrandom::fill(&mut bytes).map_err(|error| anyhow::anyhow!("randomness: {error}"))?;
     Ok(bytes)
+}
+
+/// The same key pair, as actors sign with it.
+pub(crate) fn pair(identity: &SigningIdentity) -> actors::KeyPair {
+    actors::KeyPair::from_seed(*identity.expose_seed())
 }
 
 /// A structured-field byte sequence (RFC 9651 §3.3.5), as `medvault-challenge` and `medvault-leaves` hold it.

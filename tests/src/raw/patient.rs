@@ -1,5 +1,8 @@
 //! A patient whose every statement a test may shape.
 
+use std::ops::{Deref, DerefMut};
+
+use actors::{HOUR, Patient, Setting, devices::listed};
 use anyhow::{Context, Result};
 use bytes::Bytes;
 use crypto::{
@@ -9,41 +12,56 @@ use crypto::{
 };
 use protocol_spec::{
     attributes::Attributes,
-    bodies::{Denial, DeviceCertificate, EpochClosure, Placement, Revocation, UploadRequest, VaultHead},
+    bodies::{Denial, UploadRequest, VaultHead},
     collection::{Collection, CollectionSelector},
     conditions::Conditions,
     devices::{DeviceKind, DeviceList, FirstDevice, ListedDevice},
     directory::Institution,
     field::{Name, SealedBytes},
     hash::Sha256Digest,
-    ids::{DeviceId, PatientId, PermissionId, RequestId},
+    ids::{DeviceId, OperatorId, PatientId, PermissionId, RequestId},
     keys::{IdentityKey, RecipientKey},
     messages as pb,
-    patient::{DeviceChain, PatientSigned},
+    patient::DeviceChain,
     permission::{Kind, PermissionBody, RecordSelector, SignedPermission},
     statement::{Body, Signed},
     tags::SealedConditions,
     vault_head::{Acts, HeadRef},
 };
 
-use super::{Answer, Call, Key, Wire, now_ms, random};
+use super::{Answer, Call, Key, Wire, now_ms, pair, random};
 
 /// A patient on one of her devices.
 pub struct RawPatient {
-    /// Her id.
-    pub id: PatientId,
+    /// Who she is, and what she signs.
+    pub actor: Patient,
     /// What is sealed to her is sealed to this.
     pub vault_key: RecipientSecret,
-    /// The newest list, as far as this device knows.
-    pub list: Signed<DeviceList>,
     pub(super) name: String,
-    pub(super) device: SigningIdentity,
+    pub(super) signing: SigningIdentity,
     pub(super) recipient: RecipientSecret,
     pub(super) root: VaultRootKey,
-    pub(super) chain: DeviceChain,
-    /// A head of her vault, which her permissions name.
-    pub head: HeadRef,
 }
+
+impl Deref for RawPatient {
+    type Target = Patient;
+
+    fn deref(&self) -> &Patient {
+        &self.actor
+    }
+}
+
+impl DerefMut for RawPatient {
+    fn deref_mut(&mut self) -> &mut Patient {
+        &mut self.actor
+    }
+}
+
+/// At no server.
+const NOWHERE: Setting = Setting {
+    operator: OperatorId::from_bytes([0; 32]),
+    now: now_ms,
+};
 
 /// An upload request with its permission, as it goes to the server.
 #[derive(Clone, Debug)]
@@ -58,86 +76,64 @@ pub struct Offer {
 
 impl RawPatient {
     /// Makes keys; enrols nobody.
-    ///
-    /// # Errors
-    /// When there is no randomness.
     pub fn new() -> Result<Self> {
-        let (identity, device) = (SigningIdentity::generate()?, SigningIdentity::generate()?);
+        let (identity, signing) = (SigningIdentity::generate()?, SigningIdentity::generate()?);
         let (recipient, root) = (RecipientSecret::generate()?, VaultRootKey::generate()?);
         let id = PatientId::from(&identity.public());
         let vault_key = root.vault_key(&id, 0)?;
+        let device = DeviceId::from(&signing.public());
         let first = FirstDevice {
             created: now_ms(),
             identity_key: identity.public(),
-            device_key: device.public(),
+            device_key: signing.public(),
             recipient_key: recipient.public(),
             vault_key: vault_key.public(),
-            sealed_name: root
-                .seal_device_name(
-                    &Name::try_from("a device".to_owned())?,
-                    &id,
-                    &DeviceId::from(&device.public()),
-                )?
-                .into(),
+            sealed_name: root.seal_device_name(&a_device()?, &id, &device)?.into(),
         };
-        let (chain, list) = first.sign(|message| identity.sign_bytes(message));
+        let list = first.sign(|message| identity.sign_bytes(message));
+        Self::known(signing, list, (recipient, root))
+    }
+
+    /// The patient as the device knows her that a chain leads to, at the root epoch of her list.
+    pub(super) fn known(
+        signing: SigningIdentity,
+        list: (DeviceChain, Signed<DeviceList>),
+        (recipient, root): (RecipientSecret, VaultRootKey),
+    ) -> Result<Self> {
+        let actor = Patient::known(pair(&signing), list, NOWHERE);
         Ok(Self {
-            id,
-            vault_key,
-            list,
-            name: DeviceId::from(&device.public()).to_string(),
-            device,
+            vault_key: root.vault_key(&actor.id, actor.list.claimed().root_epoch)?,
+            name: actor.device_id().to_string(),
+            actor,
+            signing,
             recipient,
             root,
-            chain,
-            head: HeadRef {
-                sequence: 0,
-                hash: Sha256Digest::of(b"none"),
-            },
         })
     }
 
     /// Makes keys and enrols.
-    ///
-    /// # Errors
-    /// When the server refuses.
     pub async fn enrol(wire: &Wire) -> Result<Self> {
         let mut patient = Self::new()?;
         patient
             .post(wire, "/v1/patients", &patient.enrolment()?)
             .await?
             .message::<pb::Accepted>()?;
-        patient.head = patient.put_head(wire).await?;
+        patient.actor.head = patient.put_head(wire).await?;
         Ok(patient)
     }
 
     /// Puts a head over whatever the server says has been done to the vault; nothing of it is checked.
-    ///
-    /// # Errors
-    /// When the server refuses.
     pub async fn put_head(&self, wire: &Wire) -> Result<HeadRef> {
         let shown: pb::VaultActs = self.get(wire, "/v1/vault/acts").await?.message()?;
         let salt: pb::LogSalt = self.get(wire, "/v1/log/salt").await?.message()?;
         let mut acts = Acts::default();
         acts.extend(&shown.acts)?;
         let next = acts.next_head();
-        let head = VaultHead {
-            created: now_ms(),
+        let (head, hash) = self.statement(VaultHead {
             operator_id: wire.operator_id(),
-            patient_id: self.id,
-            sequence: next.sequence,
-            previous_hash: next.previous_hash,
-            acts: next.acts,
-            root: next.root,
-            log_salt_hash: Sha256Digest::of(&salt.salt),
-            log_size: 0,
-        };
-        let signed = Signed::sign(head, |message| self.device.sign_bytes(message));
-        let hash = signed.hash();
-        let head = PatientSigned::new(signed, self.chain.clone());
-        let message = pb::SubmitVaultHead {
-            head: Some((&head).into()),
-        };
+            ..self.vault_head(&next, &salt.salt)
+        });
+        let message = pb::SubmitVaultHead { head: Some(head) };
         self.post(wire, "/v1/vault/heads", &message)
             .await?
             .message::<pb::LoggedStatement>()?;
@@ -148,9 +144,6 @@ impl RawPatient {
     }
 
     /// The recovery member with these words, at work as one of her devices: whoever has the words can do all that it can.
-    ///
-    /// # Errors
-    /// When the server shows no vault of it.
     pub async fn by_words(wire: &Wire, words: &str) -> Result<Self> {
         let RecoveryKeys { identity, recipient } = RecoverySecret::from_words(words)?.keys()?;
         let device = DeviceId::from(&identity.public());
@@ -173,53 +166,32 @@ impl RawPatient {
         };
         let sealed = SealedBytes::try_from(shown.root_key.clone())?;
         let root = open_root_key(&recipient, &context, &sealed, &list.claimed().vault_key)?;
-        Ok(Self {
-            id,
-            vault_key: root.vault_key(&id, epoch)?,
-            chain: DeviceChain::try_from(own.chain.clone())?,
-            list,
-            name,
-            device: identity,
-            recipient,
-            root,
-            head: HeadRef {
-                sequence: 0,
-                hash: Sha256Digest::of(b"none"),
-            },
-        })
+        let chain = DeviceChain::try_from(own.chain.clone())?;
+        Self::known(identity, (chain, list), (recipient, root))
     }
 
     /// How she signs requests.
     pub fn key(&self) -> Key<'_> {
         Key {
             id: &self.name,
-            signing: &self.device,
+            signing: &self.signing,
         }
     }
 
     /// The message that enrols her.
-    ///
-    /// # Errors
-    /// When there is no randomness.
     pub fn enrolment(&self) -> Result<pb::EnrolPatient> {
         Ok(pb::EnrolPatient {
             list: Some(self.list.to_message()),
             device: Some(self.new_device(self)?),
-            vault_key: Some(self.vault_key_statement(self.list.claimed())),
+            vault_key: Some(self.actor.vault_key(self.list.claimed())),
             ..pb::EnrolPatient::default()
         })
-    }
-
-    /// What tells others the vault key of a list.
-    pub fn vault_key_statement(&self, list: &DeviceList) -> pb::PatientStatement {
-        let statement = Signed::sign(list.vault_key_statement(), |message| self.sign(message));
-        (&PatientSigned::new(statement, self.chain.clone())).into()
     }
 
     /// Her device's keys, as it offers them to another.
     pub fn link_offer(&self) -> pb::LinkOffer {
         pb::LinkOffer {
-            device_key: Bytes::copy_from_slice(self.device.public().as_bytes()),
+            device_key: self.device.bytes(),
             recipient_key: Bytes::copy_from_slice(self.recipient.public().as_bytes()),
             ..pb::LinkOffer::default()
         }
@@ -232,7 +204,7 @@ impl RawPatient {
 
     /// Signs by her device.
     pub fn sign(&self, message: &[u8]) -> [u8; 64] {
-        self.device.sign_bytes(message)
+        self.device.sign(message)
     }
 
     /// Her vault root key.
@@ -240,30 +212,15 @@ impl RawPatient {
         &self.root
     }
 
-    /// Her device's id.
-    pub fn device_id(&self) -> DeviceId {
-        DeviceId::from(&self.device.public())
-    }
-
     /// The same patient on a device that this one has certified, and the message that adds it; `edit` may change the
     /// list before it is signed.
-    ///
-    /// # Errors
-    /// When there is no randomness.
     pub fn adding(&self, edit: impl FnOnce(&mut DeviceList)) -> Result<(Self, pb::ChangeDevices)> {
-        let (device, recipient) = (SigningIdentity::generate()?, RecipientSecret::generate()?);
-        let (chain, list) = self.adopting(&device.public(), recipient.public(), edit)?;
-        let added = Self {
-            id: self.id,
-            vault_key: RecipientSecret::from_seed(&self.vault_key.expose_seed())?,
-            list,
-            name: DeviceId::from(&device.public()).to_string(),
-            device,
-            recipient,
-            root: VaultRootKey::from_bytes(self.root.expose()),
-            chain,
-            head: self.head,
-        };
+        let (signing, recipient) = (SigningIdentity::generate()?, RecipientSecret::generate()?);
+        let list = self.adopting(&signing.public(), recipient.public(), edit)?;
+        let root = VaultRootKey::from_bytes(self.root.expose());
+        let mut added = Self::known(signing, list, (recipient, root))?;
+        added.vault_key = RecipientSecret::from_seed(&self.vault_key.expose_seed())?;
+        added.actor.head = self.head;
         let message = pb::ChangeDevices {
             list: Some(added.list.to_message()),
             added: Some(self.new_device(&added)?),
@@ -273,17 +230,11 @@ impl RawPatient {
     }
 
     /// The message that adds somebody's device, without its doing; it gets her root key.
-    ///
-    /// # Errors
-    /// When the keys are none.
     pub fn taking_in(&self, offer: &pb::LinkOffer) -> Result<pb::ChangeDevices> {
         self.taking_in_as(DeviceKind::Device, offer)
     }
 
     /// The same with a device of this kind.
-    ///
-    /// # Errors
-    /// As [`Self::taking_in`].
     pub fn taking_in_as(&self, kind: DeviceKind, offer: &pb::LinkOffer) -> Result<pb::ChangeDevices> {
         let device_key = IdentityKey::try_from(offer.device_key.as_ref())?;
         let recipient = RecipientKey::try_from(offer.recipient_key.as_ref())?;
@@ -315,38 +266,21 @@ impl RawPatient {
         recipient: &RecipientKey,
         edit: impl FnOnce(&mut DeviceList),
     ) -> Result<(DeviceChain, Signed<DeviceList>)> {
-        let certificate = DeviceCertificate {
-            created: now_ms(),
-            patient_id: self.id,
-            device_key: *device_key,
-            recipient_key_hash: recipient.digest(),
-        };
-        let certificate = Signed::sign(certificate, |message| self.device.sign_bytes(message));
         let listed = ListedDevice {
-            device_key: *device_key,
-            recipient_key_hash: recipient.digest(),
-            kind: DeviceKind::Device,
             sealed_name: self.sealed_name(device_key)?,
+            ..listed(device_key, recipient, DeviceKind::Device)
         };
-        let list = self.next_list(|list| {
-            list.devices.push(listed);
-            edit(list);
-        });
-        Ok((self.chain.extended(certificate)?, list))
+        Ok(self.adopts(listed, edit))
     }
 
     fn sealed_name(&self, device: &IdentityKey) -> Result<Bytes> {
-        let name = Name::try_from("a device".to_owned())?;
         let sealed = self
             .root
-            .seal_device_name(&name, &self.id, &DeviceId::from(device))?;
+            .seal_device_name(&a_device()?, &self.id, &DeviceId::from(device))?;
         Ok(sealed.into())
     }
 
     /// The message that removes a device from the list, of a vault without collections, and the new list.
-    ///
-    /// # Errors
-    /// When there is no randomness.
     pub fn removing(&self, device: DeviceId) -> Result<(pb::ChangeDevices, Signed<DeviceList>)> {
         let root = VaultRootKey::generate()?;
         let epoch = self.list.claimed().root_epoch + 1;
@@ -362,7 +296,7 @@ impl RawPatient {
             root_keys: vec![(&sealed).into(); list.claimed().devices.len()],
             previous_root_key: Bytes::copy_from_slice(previous.as_bytes()),
             collections: Vec::new(),
-            vault_key: Some(self.vault_key_statement(list.claimed())),
+            vault_key: Some(self.actor.vault_key(list.claimed())),
             passed_over: 0,
         };
         let message = pb::ChangeDevices {
@@ -374,9 +308,6 @@ impl RawPatient {
     }
 
     /// Changes what the list says of the devices that there are; the server must take it.
-    ///
-    /// # Errors
-    /// When the server refuses.
     pub async fn relist(&mut self, wire: &Wire, edit: impl FnOnce(&mut DeviceList)) -> Result<()> {
         let list = self.next_list(edit);
         let message = pb::ChangeDevices {
@@ -384,29 +315,13 @@ impl RawPatient {
             ..pb::ChangeDevices::default()
         };
         self.change(wire, &message).await?.message::<pb::Accepted>()?;
-        self.list = list;
+        self.actor.list = list;
         Ok(())
     }
 
     /// Posts a change of the list.
-    ///
-    /// # Errors
-    /// When no answer comes.
     pub async fn change(&self, wire: &Wire, message: &pb::ChangeDevices) -> Result<Answer> {
         self.post(wire, "/v1/vault/devices", message).await
-    }
-
-    pub(super) fn next_list(&self, change: impl FnOnce(&mut DeviceList)) -> Signed<DeviceList> {
-        let before = self.list.claimed();
-        let mut next = DeviceList {
-            created: now_ms(),
-            sequence: before.sequence + 1,
-            previous_hash: self.list.hash(),
-            signer: self.device_id(),
-            ..before.clone()
-        };
-        change(&mut next);
-        Signed::sign(next, |message| self.device.sign_bytes(message))
     }
 
     fn new_device(&self, device: &Self) -> Result<pb::NewDevice> {
@@ -429,25 +344,16 @@ impl RawPatient {
     }
 
     /// Sends a message, signed.
-    ///
-    /// # Errors
-    /// When no answer comes.
     pub async fn post(&self, wire: &Wire, path: &str, message: &impl prost::Message) -> Result<Answer> {
         wire.call(&Call::post(path, message)?, self.key()).await
     }
 
     /// Reads, signed.
-    ///
-    /// # Errors
-    /// When no answer comes.
     pub async fn get(&self, wire: &Wire, path: &str) -> Result<Answer> {
         wire.call(&Call::get(path), self.key()).await
     }
 
     /// An upload request with its permission; `edit` may change the permission before it is signed.
-    ///
-    /// # Errors
-    /// When there is no randomness.
     pub fn offer(
         &self,
         wire: &Wire,
@@ -456,21 +362,16 @@ impl RawPatient {
     ) -> Result<Offer> {
         let request_id = RequestId::mint(now_ms(), random()?);
         let context = TextContext::to_institution(request_id, &self.id, &to.id());
-        let request = UploadRequest {
-            created: now_ms(),
+        let (request, hash) = self.statement(UploadRequest {
             operator_id: wire.operator_id(),
             request_id,
-            patient_id: self.id,
-            institution_id: to.id(),
-            expires: now_ms() + 3_600_000,
+            expires: now_ms() + HOUR,
             text: seal_text(to.recipient_key(), &context, "please upload")?,
-        };
-        let request = Signed::sign(request, |message| self.device.sign_bytes(message));
-        let hash = request.hash();
+            ..self.upload_request(to.id())
+        });
         let (permission_id, permission) = self.permission(wire, to, hash, &UploadKey::generate()?, edit)?;
-        let request = PatientSigned::new(request, self.chain.clone());
         let message = pb::SubmitUploadRequest {
-            request: Some((&request).into()),
+            request: Some(request),
             permission: Some(permission),
             upload_key_wrap: Bytes::copy_from_slice(&random::<104>()?),
             upload_key_epoch: 0,
@@ -483,9 +384,6 @@ impl RawPatient {
     }
 
     /// Submits an offer, which must be taken.
-    ///
-    /// # Errors
-    /// When the server refuses.
     pub async fn submit_offer(&self, wire: &Wire, offer: &Offer) -> Result<()> {
         self.post(wire, "/v1/requests/upload", &offer.message)
             .await?
@@ -494,9 +392,6 @@ impl RawPatient {
     }
 
     /// Submits a permission, which must be taken.
-    ///
-    /// # Errors
-    /// When the server refuses.
     pub async fn grant(&self, wire: &Wire, permission: pb::Permission) -> Result<()> {
         let message = pb::SubmitPermission::from(permission);
         self.post(wire, "/v1/permissions", &message)
@@ -506,9 +401,6 @@ impl RawPatient {
     }
 
     /// A download permission for these records; `edit` may change it before it is signed.
-    ///
-    /// # Errors
-    /// When there is no randomness.
     pub fn permit(
         &self,
         wire: &Wire,
@@ -540,29 +432,12 @@ impl RawPatient {
     ) -> Result<(PermissionId, pb::Permission)> {
         let permission_id = PermissionId::mint(now_ms(), random()?);
         let mut key = PermissionKey::mint(&permission_id, keys)?;
+        let permission = self.actor.permission(Kind::Upload).to(to).answers(request_hash);
         let mut body = PermissionBody {
-            created: now_ms(),
             operator_id: wire.operator_id(),
-            permission_id,
-            kind: Kind::Upload,
-            patient_id: self.id,
-            institution_id: to.id(),
-            directory_entry_hash: to.entry_hash(),
-            recipient_key_hash: to.recipient_key().digest(),
-            records: Vec::new(),
-            collection: None,
-            not_before: now_ms() - 60_000,
-            not_after: now_ms() + 3_600_000,
-            uses: 1,
-            bytes: 64 << 20,
-            request_hash,
             possession_key: key.possession(),
-            replaces: None,
-            purpose: None,
-            conditions: None,
-            vault_head: Some(self.head),
-            delegation: None,
-            emergency: None,
+            not_before: now_ms() - 60_000,
+            ..permission.id(permission_id).body()
         };
         edit(&mut body);
         if body.conditions.is_some() {
@@ -571,15 +446,12 @@ impl RawPatient {
         }
         let bytes = body.encode();
         let wrap = key.seal(to.recipient_key(), &bytes)?;
-        let sign = |message: &[u8]| self.device.sign_bytes(message);
+        let sign = |message: &[u8]| self.device.sign(message);
         let signed = SignedPermission::sign(bytes, wrap, self.chain.clone(), sign)?;
         Ok((permission_id, (&signed).into()))
     }
 
     /// Opens an epoch of a collection; what is wrapped and sealed is random.
-    ///
-    /// # Errors
-    /// When the server refuses.
     pub async fn put_collection(&self, wire: &Wire, collection: Collection) -> Result<()> {
         let message = pb::PutCollection {
             collection_id: Bytes::copy_from_slice(collection.id.as_bytes()),
@@ -598,9 +470,6 @@ impl RawPatient {
     }
 
     /// Places a record in a collection.
-    ///
-    /// # Errors
-    /// When the server refuses.
     pub async fn place(
         &self,
         wire: &Wire,
@@ -613,9 +482,6 @@ impl RawPatient {
     }
 
     /// The same, for a record of which the server is to find these attributes.
-    ///
-    /// # Errors
-    /// When the server refuses.
     pub async fn place_as(
         &self,
         wire: &Wire,
@@ -639,30 +505,16 @@ impl RawPatient {
         collection: Collection,
         number: u64,
     ) -> Result<pb::AdoptRecord> {
-        let body = Placement {
-            created: now_ms(),
-            patient_id: self.id,
-            record_id: selector.record_id,
-            version_id: selector.version_id,
-            content_root: selector.content_root,
-            stream_len: selector.stream_len,
-            collection_id: collection.id,
-            number,
-            tags: self.tag_key().tags(record, &selector.version_id)?,
-        };
-        let signed = Signed::sign(body, |message| self.device.sign_bytes(message));
-        let placement = PatientSigned::new(signed, self.chain.clone());
+        let tags = self.tag_key().tags(record, &selector.version_id)?;
+        let placement = self.placement(selector, collection, number, tags);
         Ok(pb::AdoptRecord {
-            placement: Some((&placement).into()),
+            placement: Some(self.says(placement)),
             epoch: collection.epoch,
             data_key_wrap: Bytes::copy_from_slice(&random::<104>()?),
         })
     }
 
     /// Brings a record's data key under a collection's next key, and closes the epoch before.
-    ///
-    /// # Errors
-    /// When the server refuses.
     pub async fn end_epoch(
         &self,
         wire: &Wire,
@@ -686,27 +538,13 @@ impl RawPatient {
         self.post(wire, "/v1/vault/wraps", &message)
             .await?
             .message::<pb::Accepted>()?;
-        let body = EpochClosure {
-            created: now_ms(),
-            patient_id: self.id,
-            collection_id: old.id,
-            epoch: old.epoch,
-        };
-        let signed = Signed::sign(body, |message| self.device.sign_bytes(message));
-        let closure = PatientSigned::new(signed, self.chain.clone());
-        let message = pb::CloseEpoch {
-            closure: Some((&closure).into()),
-        };
-        self.post(wire, "/v1/vault/closures", &message)
+        self.post(wire, "/v1/vault/closures", &self.closes(old))
             .await?
             .message::<pb::LoggedStatement>()?;
         Ok(())
     }
 
     /// Permits a download of whatever lies in a collection.
-    ///
-    /// # Errors
-    /// When the server refuses.
     pub async fn permit_collection(
         &self,
         wire: &Wire,
@@ -719,9 +557,6 @@ impl RawPatient {
     }
 
     /// The same; `edit` may change the permission before it is signed.
-    ///
-    /// # Errors
-    /// When the server refuses.
     pub async fn permit_collection_with(
         &self,
         wire: &Wire,
@@ -736,9 +571,6 @@ impl RawPatient {
     }
 
     /// A permission for a download of whatever lies in a collection; `edit` may change it before it is signed.
-    ///
-    /// # Errors
-    /// When there is no randomness.
     pub fn over_collection(
         &self,
         wire: &Wire,
@@ -764,9 +596,6 @@ impl RawPatient {
     }
 
     /// Conditions as a permission over a collection has them. What is sealed is random: the server cannot tell.
-    ///
-    /// # Errors
-    /// When there is no randomness.
     pub fn conditions(&self, conditions: &Conditions) -> Result<SealedConditions> {
         Ok(SealedConditions {
             groups: self.tag_key().groups(conditions)?,
@@ -775,9 +604,6 @@ impl RawPatient {
     }
 
     /// A denial of a request.
-    ///
-    /// # Errors
-    /// When there is no randomness.
     pub fn denial(
         &self,
         request_id: RequestId,
@@ -785,19 +611,9 @@ impl RawPatient {
         asker: &Institution,
     ) -> Result<pb::SubmitDenial> {
         let context = TextContext::to_institution(request_id, &self.id, &asker.id());
-        let body = Denial {
-            created: now_ms(),
-            request_id,
-            request_hash,
-            patient_id: self.id,
-            institution_id: asker.id(),
-            text: seal_text(asker.recipient_key(), &context, "no")?,
-        };
-        let signed = Signed::sign(body, |message| self.device.sign_bytes(message));
-        let denial = PatientSigned::new(signed, self.chain.clone());
-        Ok(pb::SubmitDenial {
-            denial: Some((&denial).into()),
-        })
+        let text = seal_text(asker.recipient_key(), &context, "no")?;
+        let denial = self.actor.denial(request_id, request_hash, asker.id());
+        Ok(self.denies(Denial { text, ..denial }))
     }
 
     /// A revocation of a permission.
@@ -806,16 +622,16 @@ impl RawPatient {
         permission: &pb::Permission,
         permission_id: PermissionId,
     ) -> pb::SubmitRevocation {
-        let body = Revocation {
-            created: now_ms(),
-            permission_id,
-            permission_hash: Sha256Digest::of(&permission.body),
-            patient_id: self.id,
-        };
-        let signed = Signed::sign(body, |message| self.device.sign_bytes(message));
-        let revocation = PatientSigned::new(signed, self.chain.clone());
+        let revocation = self
+            .actor
+            .revocation(permission_id, Sha256Digest::of(&permission.body));
         pb::SubmitRevocation {
-            revocation: Some((&revocation).into()),
+            revocation: Some(self.says(revocation)),
         }
     }
+}
+
+/// What every device is called.
+fn a_device() -> Result<Name> {
+    Ok(Name::try_from("a device".to_owned())?)
 }

@@ -15,9 +15,6 @@ use super::{Answer, RawPatient, Wire};
 
 impl RawPatient {
     /// Puts random bytes as a new version, placed under this number, in the place of a record of one leaf; the last answer.
-    ///
-    /// # Errors
-    /// When no session is opened, or no answer comes.
     pub async fn reseal(
         &self,
         wire: &Wire,

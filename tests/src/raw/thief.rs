@@ -9,20 +9,17 @@ use crypto::{
     WrappedKey, open_root_key, seal_root_key,
 };
 use protocol_spec::{
-    bodies::EpochClosure,
     collection::Collection,
     devices::DeviceList,
     field::{Name, SealedBytes},
-    hash::Sha256Digest,
     ids::{CollectionId, DeviceId},
     keys::RecipientKey,
     messages as pb,
-    patient::{DeviceChain, PatientSigned},
+    patient::DeviceChain,
     statement::Signed,
-    vault_head::HeadRef,
 };
 
-use super::{Call, Key, RawPatient, Wire, now_ms, random};
+use super::{Call, Key, RawPatient, Wire, random};
 
 /// A device that offers itself to a vault.
 pub struct Newcomer {
@@ -35,9 +32,6 @@ pub struct Newcomer {
 
 impl Newcomer {
     /// Makes its keys, and offers them.
-    ///
-    /// # Errors
-    /// When the server refuses.
     pub async fn offer(wire: &Wire) -> Result<Self> {
         let (device, recipient) = (SigningIdentity::generate()?, RecipientSecret::generate()?);
         let nonce = LinkNonce::generate()?;
@@ -66,9 +60,6 @@ impl Newcomer {
     }
 
     /// Waits for the answer to its code, opens its nonce, and gives what it would show.
-    ///
-    /// # Errors
-    /// When nobody answers.
     pub async fn short_string(&self, wire: &Wire) -> Result<String> {
         let path = format!("/v1/links/{}", self.code.place());
         for _ in 0..240 {
@@ -90,9 +81,6 @@ impl Newcomer {
     }
 
     /// The device, once it is on the list.
-    ///
-    /// # Errors
-    /// When it is not, or what comes with the list does not open.
     pub async fn added(self, wire: &Wire) -> Result<RawPatient> {
         let key = Key {
             id: &self.name,
@@ -117,20 +105,8 @@ impl Newcomer {
         };
         let sealed = SealedBytes::try_from(lists.root_key)?;
         let root = open_root_key(&self.recipient, &context, &sealed, &list.claimed().vault_key)?;
-        Ok(RawPatient {
-            id,
-            vault_key: root.vault_key(&id, context.epoch)?,
-            list,
-            name: self.name,
-            device: self.device,
-            recipient: self.recipient,
-            root,
-            chain: chain.context("no chain leads to it")?,
-            head: HeadRef {
-                sequence: 0,
-                hash: Sha256Digest::of(b"none"),
-            },
-        })
+        let chain = chain.context("no chain leads to it")?;
+        RawPatient::known(self.device, (chain, list), (self.recipient, root))
     }
 
     async fn post(&self, wire: &Wire, path: &str, message: &impl prost::Message) -> Result<()> {
@@ -157,12 +133,9 @@ pub struct Rotation {
 
 impl RawPatient {
     /// Puts a new root epoch with the same members. What is not to open for others is random.
-    ///
-    /// # Errors
-    /// When the server refuses.
     pub async fn rotate(&mut self, wire: &Wire, opens: Rotation) -> Result<()> {
         let shown: pb::DeviceLists = self.get(wire, "/v1/vault/devices").await?.message()?;
-        self.list = Signed::try_from(shown.lists.last().cloned())?;
+        self.actor.list = Signed::try_from(shown.lists.last().cloned())?;
         let vault: pb::CollectionList = self.get(wire, "/v1/vault/collections").await?.message()?;
         let root = VaultRootKey::generate()?;
         let before = self.list.claimed().root_epoch;
@@ -216,12 +189,12 @@ impl RawPatient {
                 root_keys,
                 previous_root_key: previous,
                 collections: collections.collect::<Result<_>>()?,
-                vault_key: Some(self.vault_key_statement(list.claimed())),
+                vault_key: Some(self.actor.vault_key(list.claimed())),
                 passed_over: 0,
             }),
         };
         self.change(wire, &message).await?.message::<pb::Accepted>()?;
-        (self.root, self.vault_key, self.list) = (root, vault_key, list);
+        (self.root, self.vault_key, self.actor.list) = (root, vault_key, list);
         Ok(())
     }
 
@@ -271,9 +244,6 @@ impl RawPatient {
     }
 
     /// Opens an epoch of a collection under a key of nobody's, brings all that lies there under it, and closes the one before.
-    ///
-    /// # Errors
-    /// When the server refuses.
     pub async fn bring_away(&self, wire: &Wire, old: Collection) -> Result<()> {
         let epoch = old.epoch + 1;
         self.put_collection(wire, Collection { epoch, ..old }).await?;
@@ -291,17 +261,7 @@ impl RawPatient {
         };
         let answer = self.post(wire, "/v1/vault/wraps", &message).await?;
         answer.message::<pb::Accepted>()?;
-        let closure = EpochClosure {
-            created: now_ms(),
-            patient_id: self.id,
-            collection_id: old.id,
-            epoch: old.epoch,
-        };
-        let signed = Signed::sign(closure, |message| self.device.sign_bytes(message));
-        let message = pb::CloseEpoch {
-            closure: Some((&PatientSigned::new(signed, self.chain.clone())).into()),
-        };
-        let answer = self.post(wire, "/v1/vault/closures", &message).await?;
+        let answer = self.post(wire, "/v1/vault/closures", &self.closes(old)).await?;
         answer.message::<pb::LoggedStatement>()?;
         Ok(())
     }

@@ -2,6 +2,7 @@
 
 use std::{net::IpAddr, sync::Arc};
 
+use actors::Setting;
 use anyhow::{Context, Result};
 use bytes::Bytes;
 use crypto::SigningIdentity;
@@ -21,18 +22,13 @@ use protocol_spec::{
     link::ServerLink,
     messages as pb,
     problem::Problem,
-    request::{self, Params, SignatureLabel, Signer},
+    request::{self, SignatureLabel},
 };
-use rustls::{
-    DigitallySignedStruct, SignatureScheme,
-    client::danger::{HandshakeSignatureValid, ServerCertVerified, ServerCertVerifier},
-    crypto::{CryptoProvider, aws_lc_rs},
-};
-use rustls_pki_types::{CertificateDer, ServerName, UnixTime};
+use rustls_pki_types::ServerName;
 use tokio::net::{TcpSocket, TcpStream};
 use tokio_rustls::{TlsConnector, client::TlsStream};
 
-use super::random;
+use super::{pair, random};
 
 /// Sends requests over TLS.
 pub(crate) type HttpsClient = Client<HttpsConnector<HttpConnector>, Full<Bytes>>;
@@ -43,18 +39,13 @@ pub(crate) fn believing_client() -> Result<HttpsClient> {
 }
 
 /// TLS that believes any certificate.
-fn believing_tls() -> Result<rustls::ClientConfig> {
-    let provider = Arc::new(aws_lc_rs::default_provider());
-    Ok(rustls::ClientConfig::builder_with_provider(provider.clone())
-        .with_protocol_versions(&[&rustls::version::TLS13])?
-        .dangerous()
-        .with_custom_certificate_verifier(Arc::new(BelieveAll(provider)))
-        .with_no_client_auth())
+fn believing_tls() -> rustls::ClientConfig {
+    actors::tls::believing(&[&rustls::version::TLS13])
 }
 
 /// A client whose connections begin at this address, and of which it keeps so many for the next requests.
 fn believing_client_at(address: Option<IpAddr>, kept: usize) -> Result<HttpsClient> {
-    let tls = believing_tls()?;
+    let tls = believing_tls();
     let mut http = HttpConnector::new();
     http.enforce_http(false);
     http.set_local_address(address);
@@ -118,9 +109,6 @@ impl Call {
     }
 
     /// A mutation with a message and a fresh idempotency key.
-    ///
-    /// # Errors
-    /// When there is no randomness.
     pub fn post(path: impl Into<String>, message: &impl Message) -> Result<Self> {
         let body = Bytes::from(message.encode_to_vec());
         let headers = vec![
@@ -160,9 +148,6 @@ pub struct Answer {
 
 impl Answer {
     /// The message in a successful answer.
-    ///
-    /// # Errors
-    /// When it is a refusal, with its text.
     pub fn message<M: Message + Default>(&self) -> Result<M> {
         anyhow::ensure!(
             self.status.is_success(),
@@ -182,9 +167,6 @@ impl Answer {
 
 impl Wire {
     /// Connects and asks the server for its keys.
-    ///
-    /// # Errors
-    /// When it does not answer.
     pub async fn connect(link: &ServerLink) -> Result<Self> {
         let client = believing_client()?;
         let url = format!("https://{}/v1/server", link.authority());
@@ -208,9 +190,6 @@ impl Wire {
     }
 
     /// The same way to the server from another address of the loopback interface.
-    ///
-    /// # Errors
-    /// When TLS cannot be set up.
     pub fn from_address(&self, address: IpAddr) -> Result<Self> {
         Ok(Self {
             client: believing_client_at(Some(address), 0)?,
@@ -219,9 +198,6 @@ impl Wire {
     }
 
     /// The same from another address, with one connection that is kept from request to request.
-    ///
-    /// # Errors
-    /// When TLS cannot be set up.
     pub fn kept_from(&self, address: IpAddr) -> Result<Self> {
         Ok(Self {
             client: believing_client_at(Some(address), 1)?,
@@ -230,9 +206,6 @@ impl Wire {
     }
 
     /// A TCP connection from this address, on which nothing was said yet.
-    ///
-    /// # Errors
-    /// When it is refused.
     pub async fn tcp_from(&self, address: IpAddr) -> Result<TcpStream> {
         let socket = match address {
             IpAddr::V4(_) => TcpSocket::new_v4()?,
@@ -243,21 +216,15 @@ impl Wire {
     }
 
     /// A TLS connection from this address, on which a test writes what it likes.
-    ///
-    /// # Errors
-    /// When it is refused.
     pub async fn tls_from(&self, address: IpAddr) -> Result<TlsStream<TcpStream>> {
         let stream = self.tcp_from(address).await?;
         let name = ServerName::try_from("localhost")?;
-        Ok(TlsConnector::from(Arc::new(believing_tls()?))
+        Ok(TlsConnector::from(Arc::new(believing_tls()))
             .connect(name, stream)
             .await?)
     }
 
     /// The head of a signed request as HTTP/1.1 has it, which announces a body of so many bytes.
-    ///
-    /// # Errors
-    /// As [`Wire::sign`].
     pub fn head(&self, call: &Call, id: Key<'_>, bytes: u64) -> Result<String> {
         let (parts, _) = self.sign(call, id, None)?.into_parts();
         let target = parts.uri.path_and_query().context("a request without path")?;
@@ -273,10 +240,12 @@ impl Wire {
         OperatorId::from(&self.operator_key)
     }
 
+    /// The server, and the time there.
+    pub fn setting(&self) -> Setting {
+        Setting::live(&self.operator_key)
+    }
+
     /// Signs a call as the profile demands.
-    ///
-    /// # Errors
-    /// When the call breaks the profile.
     pub fn sign(&self, call: &Call, id: Key<'_>, pop: Option<Key<'_>>) -> Result<Request<Full<Bytes>>> {
         let mut request = Request::builder()
             .method(call.method.clone())
@@ -287,61 +256,38 @@ impl Wire {
             request = request.header(*name, value);
         }
         let (mut parts, body) = request.body(Full::new(call.body.clone()))?.into_parts();
-        let sign_id = |message: &[u8]| id.signing.sign_bytes(message);
-        let sign_pop = |message: &[u8]| pop.map_or([0; 64], |pop| pop.signing.sign_bytes(message));
-        let mut signers = vec![Signer {
-            label: SignatureLabel::Id,
-            params: params(id.id, self.ahead)?,
-            sign: &sign_id,
-        }];
-        if let Some(pop) = pop {
-            signers.push(Signer {
-                label: SignatureLabel::Pop,
-                params: params(pop.id, self.ahead)?,
-                sign: &sign_pop,
-            });
+        let (id_key, pop_key) = (pair(id.signing), pop.map(|pop| pair(pop.signing)));
+        let mut keys = vec![(SignatureLabel::Id, id.id, &id_key)];
+        if let (Some(pop), Some(key)) = (pop, &pop_key) {
+            keys.push((SignatureLabel::Pop, pop.id, key));
         }
-        request::sign(&mut parts, &self.authority, &signers)?;
+        let created = super::now_ms() / 1000 + self.ahead;
+        actors::request::sign(&mut parts, &self.authority, created, &keys);
         Ok(Request::from_parts(parts, body))
     }
 
     /// Sends a request as it is.
-    ///
-    /// # Errors
-    /// When no answer begins.
     pub async fn send(&self, request: Request<Full<Bytes>>) -> Result<Answer> {
         Ok(rest(self.begin(request).await?).await)
     }
 
     /// Sends a request, and leaves the body of the answer unread.
-    ///
-    /// # Errors
-    /// When no answer begins.
     pub async fn begin(&self, request: Request<Full<Bytes>>) -> Result<Response<Incoming>> {
         self.client.request(request).await.context("no answer")
     }
 
     /// Asks, unsigned, for what everybody may have.
-    ///
-    /// # Errors
-    /// As [`Wire::send`].
     pub async fn ask(&self, path: &str) -> Result<Answer> {
         let request = Request::get(format!("https://{}{path}", self.authority));
         self.send(request.body(Full::default())?).await
     }
 
     /// Signs and sends.
-    ///
-    /// # Errors
-    /// As [`Wire::sign`] and [`Wire::send`].
     pub async fn call(&self, call: &Call, id: Key<'_>) -> Result<Answer> {
         self.send(self.sign(call, id, None)?).await
     }
 
     /// Signs with both keys and sends.
-    ///
-    /// # Errors
-    /// As [`Wire::sign`] and [`Wire::send`].
     pub async fn present(&self, call: &Call, id: Key<'_>, pop: Key<'_>) -> Result<Answer> {
         self.send(self.sign(call, id, Some(pop))?).await
     }
@@ -365,58 +311,5 @@ pub async fn rest(answer: Response<Incoming>) -> Answer {
         headers: parts.headers,
         body: bytes.into(),
         complete,
-    }
-}
-
-fn params(key_id: &str, ahead: u64) -> Result<Params> {
-    let created = super::now_ms() / 1000 + ahead;
-    Ok(Params {
-        created,
-        expires: created + 60,
-        nonce: HEXLOWER.encode(&random::<16>()?),
-        key_id: key_id.to_owned(),
-    })
-}
-
-#[derive(Debug)]
-struct BelieveAll(Arc<CryptoProvider>);
-
-impl ServerCertVerifier for BelieveAll {
-    fn verify_server_cert(
-        &self,
-        _: &CertificateDer<'_>,
-        _: &[CertificateDer<'_>],
-        _: &ServerName<'_>,
-        _: &[u8],
-        _: UnixTime,
-    ) -> Result<ServerCertVerified, rustls::Error> {
-        Ok(ServerCertVerified::assertion())
-    }
-
-    fn verify_tls12_signature(
-        &self,
-        _: &[u8],
-        _: &CertificateDer<'_>,
-        _: &DigitallySignedStruct,
-    ) -> Result<HandshakeSignatureValid, rustls::Error> {
-        Err(rustls::Error::General("tls 1.2 is not spoken".into()))
-    }
-
-    fn verify_tls13_signature(
-        &self,
-        message: &[u8],
-        certificate: &CertificateDer<'_>,
-        signature: &DigitallySignedStruct,
-    ) -> Result<HandshakeSignatureValid, rustls::Error> {
-        rustls::crypto::verify_tls13_signature(
-            message,
-            certificate,
-            signature,
-            &self.0.signature_verification_algorithms,
-        )
-    }
-
-    fn supported_verify_schemes(&self) -> Vec<SignatureScheme> {
-        self.0.signature_verification_algorithms.supported_schemes()
     }
 }

@@ -22,33 +22,21 @@ pub struct RawWorld {
 
 impl RawWorld {
     /// A fresh server.
-    ///
-    /// # Errors
-    /// When it does not start.
     pub async fn start() -> Result<Self> {
         Self::start_with(&[], &[]).await
     }
 
     /// A fresh weakened server, without these defences.
-    ///
-    /// # Errors
-    /// When it does not start.
     pub async fn start_without(off: &[Defence]) -> Result<Self> {
         Self::start_with(&[], off).await
     }
 
     /// A fresh server with further flags, without these defences.
-    ///
-    /// # Errors
-    /// When it does not start.
     pub async fn start_with(extra: &[&str], off: &[Defence]) -> Result<Self> {
         Self::start_in("", extra, off).await
     }
 
     /// The same, started by a shell script that ends with `exec "$@"`.
-    ///
-    /// # Errors
-    /// When it does not start.
     pub async fn start_in(shell: &str, extra: &[&str], off: &[Defence]) -> Result<Self> {
         let folder = TempDir::new()?;
         let registrar = SigningIdentity::generate()?;
@@ -74,25 +62,16 @@ impl RawWorld {
     }
 
     /// Accredits and enrols an institution.
-    ///
-    /// # Errors
-    /// When the server refuses.
     pub async fn institution(&self, name: &str) -> Result<RawInstitution> {
         RawInstitution::enrol(&self.wire, &self.registrar, name).await
     }
 
     /// One that may open in emergencies.
-    ///
-    /// # Errors
-    /// When the server refuses.
     pub async fn ambulance(&self, name: &str) -> Result<RawInstitution> {
         RawInstitution::enrol_for(&self.wire, &self.registrar, name, true).await
     }
 
     /// Which of these bytes stand in a file of the server.
-    ///
-    /// # Errors
-    /// When its folder cannot be read.
     pub fn found_in_files(&self, needles: &[Vec<u8>]) -> Result<Vec<bool>> {
         let mut found = vec![false; needles.len()];
         for entry in walkdir::WalkDir::new(self.server.data()) {

@@ -70,6 +70,7 @@ fn dependencies_run_one_way() -> Result<()> {
         "crypto",
         "client-sdk",
         "medvault",
+        "medvault-actors",
         "medvault-guard",
         "medvault-reader",
         "medvault-witness",
@@ -79,6 +80,7 @@ fn dependencies_run_one_way() -> Result<()> {
     let allowed: HashMap<&str, &[&str]> = HashMap::from([
         ("protocol-spec", &[][..]),
         ("crypto", &["protocol-spec"]),
+        ("medvault-actors", &["protocol-spec"]),
         ("medvault-guard", &["protocol-spec"]),
         ("medvault-reader", &[]),
         (
@@ -103,6 +105,7 @@ fn dependencies_run_one_way() -> Result<()> {
                 "protocol-spec",
                 "crypto",
                 "client-sdk",
+                "medvault-actors",
                 "medvault-guard",
                 "medvault-reader",
             ],

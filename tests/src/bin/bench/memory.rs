@@ -13,9 +13,6 @@ pub(crate) fn peak_mib(pid: u32) -> Option<u64> {
 }
 
 /// Waits for a process and returns its highest resident memory, MiB, as seen every 5 ms.
-///
-/// # Errors
-/// When it fails; the text holds what it wrote to standard error.
 pub(crate) fn wait(mut child: Child) -> Result<(u64, Vec<u8>)> {
     let mut peak = 0;
     while child.try_wait()?.is_none() {

@@ -28,7 +28,7 @@ async fn with_fifteen(wire: &Wire) -> Result<(RawPatient, RawPatient)> {
     for _ in 0..13 {
         let (next, added) = first.adding(|_| ())?;
         first.change(wire, &added).await?.message::<pb::Accepted>()?;
-        first.list = next.list;
+        first.list = next.actor.list;
     }
     kit.list = first.list.clone();
     Ok((first, kit))

@@ -56,7 +56,7 @@ impl Thief {
         })?;
         let answer = self.member.change(&self.wire, &message).await?;
         answer.message::<pb::Accepted>()?;
-        self.member.list = added.list;
+        self.member.list = added.actor.list;
         Ok(())
     }
 
