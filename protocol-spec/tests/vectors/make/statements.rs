@@ -1,5 +1,6 @@
 //! Statements: every body once, and every way in which one is no statement.
 
+use actors::KeyPair;
 use bytes::Bytes;
 use prost::Message;
 use protocol_spec::{bodies, messages as pb, statement::Body};
@@ -8,11 +9,11 @@ use super::{bad, flipped, good};
 use crate::{
     case::{Case, Check, Hex},
     world::{
-        self, DEVICE, INSTITUTION, Key, NOW, OPERATOR, PATIENT, RECOVERY, REGISTRAR, STRANGER, TERMINAL, key,
+        self, DEVICE, INSTITUTION, NOW, OPERATOR, PATIENT, RECOVERY, REGISTRAR, STRANGER, TERMINAL, key,
     },
 };
 
-fn check(body: &str, signer: &Key, statement: &pb::Statement) -> Check {
+fn check(body: &str, signer: &KeyPair, statement: &pb::Statement) -> Check {
     Check::Statement {
         body: body.to_owned(),
         key: Hex(signer.public().as_bytes().to_vec()),

@@ -1,5 +1,6 @@
 //! Ids and links in their text forms.
 
+use actors::vectors::Run;
 use protocol_spec::ids::{
     DeviceId, InstitutionId, LinkId, OperatorId, PatientId, PermissionId, RecordId, RegistrarId, ReleaseId,
     RequestId, TerminalId, UploadId, VersionId,
