@@ -1,21 +1,20 @@
 use std::{path::Path, sync::Arc};
 
+use actors::{Institution, KeyPair, Patient, Setting, institution::Charter};
 use bytes::Bytes;
 use crypto::{PermissionKey, RecipientSecret, SigningIdentity, TextContext, UploadKey, seal_text};
 use prost::Message;
 use protocol_spec::{
-    bodies::{
-        Accreditation, DeviceCertificate, DownloadRequest, InstitutionKeys, UploadRequest, VaultKeyStatement,
-    },
+    bodies::{DownloadRequest, UploadRequest, VaultKeyStatement},
     field::SealedBytes,
     hash::Sha256Digest,
-    ids::{OperatorId, PermissionId, RegistrarId, RequestId},
+    ids::{PermissionId, RequestId},
     keys::IdentityKey,
     link::{Fingerprint, ServerLink},
     messages as pb,
-    patient::{DeviceChain, PatientSigned},
-    permission::{Kind, PermissionBody, SignedPermission},
-    statement::{Body, Signed},
+    patient::PatientSigned,
+    permission::{Kind, SignedPermission},
+    statement::Body,
     vault_head::HeadRef,
 };
 
@@ -52,10 +51,6 @@ fn recipient(seed: u8) -> RecipientSecret {
     RecipientSecret::from_seed(&[seed; 32]).unwrap()
 }
 
-fn operator() -> OperatorId {
-    (&public(OPERATOR)).into()
-}
-
 /// A server that gives one answer to everything.
 async fn server(answer: Vec<u8>) -> Pins {
     let server = serve(200, answer).await;
@@ -79,97 +74,48 @@ fn session(home: &Path, pins: &Pins) -> Session {
     .unwrap()
 }
 
-fn entry(seed: u8) -> DirectoryEntry {
-    let (registrar, clinic, recipient) = (identity(REGISTRAR), identity(seed), recipient(seed));
-    let name: protocol_spec::field::Name = format!("Clinic {seed}").try_into().unwrap();
-    let accreditation = Accreditation {
-        created: 1,
-        registrar_id: RegistrarId::from(&registrar.public()),
-        institution_id: (&clinic.public()).into(),
-        name: name.clone(),
-        recipient_key_hash: recipient.public().digest(),
-        secret_hash: Sha256Digest::of(b"secret"),
-        emergency: false,
-    };
-    let accreditation = Signed::sign(accreditation, |message| registrar.sign_bytes(message));
-    let keys = InstitutionKeys {
-        created: 1,
-        operator_id: operator(),
-        name,
-        identity_key: clinic.public(),
-        recipient_key: recipient.public().clone(),
-        accreditation_hash: accreditation.hash(),
-        succession: None,
-    };
-    let keys = Signed::sign(keys, |message| clinic.sign_bytes(message));
-    DirectoryEntry::verify(keys, accreditation, &registrar.public(), operator()).unwrap()
+fn clinic(seed: u8) -> Institution {
+    Charter::of(KeyPair::new(seed))
+        .named(format!("Clinic {seed}"))
+        .recipient(recipient(seed).public().clone())
+        .sign()
 }
 
-/// Of a patient whose one key is identity and device.
-fn chain(patient: u8) -> DeviceChain {
-    let certificate = DeviceCertificate {
-        created: 1,
-        patient_id: (&public(patient)).into(),
-        device_key: public(patient),
-        recipient_key_hash: recipient(patient).public().digest(),
-    };
-    let certificate = Signed::sign(certificate, |message| identity(patient).sign_bytes(message));
-    DeviceChain::first(public(patient), certificate)
+fn entry(seed: u8) -> DirectoryEntry {
+    clinic(seed).verified(&public(REGISTRAR))
+}
+
+/// A patient whose one key is identity and device.
+fn patient(seed: u8) -> Patient {
+    let key = KeyPair::new(seed);
+    Patient::first(&key, key.clone(), recipient(seed).public(), Setting::default())
 }
 
 fn text_to(reader: u8, context: &TextContext) -> SealedBytes {
     seal_text(recipient(reader).public(), context, "the knee MRI, please").unwrap()
 }
 
-fn upload_request(patient: u8) -> Signed<UploadRequest> {
-    let (patient_id, institution_id) = ((&public(patient)).into(), (&public(CLINIC)).into());
-    let context = TextContext::to_institution(REQUEST, &patient_id, &institution_id);
-    let request = UploadRequest {
-        created: 1,
-        operator_id: operator(),
+fn upload_request(from: u8) -> PatientSigned<UploadRequest> {
+    let (patient, to) = (patient(from), (&public(CLINIC)).into());
+    let context = TextContext::to_institution(REQUEST, &patient.id, &to);
+    patient.signs(UploadRequest {
         request_id: REQUEST,
-        patient_id,
-        institution_id,
         expires: 2,
         text: text_to(CLINIC, &context),
-    };
-    Signed::sign(request, |message| identity(patient).sign_bytes(message))
+        ..patient.upload_request(to)
+    })
 }
 
 /// To the clinic, with the id [`PERMISSION`].
-fn permission(patient: u8, request_hash: Sha256Digest) -> SignedPermission {
+fn permission(from: u8, request_hash: Sha256Digest) -> SignedPermission {
     let key = PermissionKey::mint(&PERMISSION, &UploadKey::generate().unwrap()).unwrap();
-    let body = PermissionBody {
-        created: 1,
-        operator_id: operator(),
-        permission_id: PERMISSION,
-        kind: Kind::Upload,
-        patient_id: (&public(patient)).into(),
-        institution_id: (&public(CLINIC)).into(),
-        directory_entry_hash: entry(CLINIC).entry_hash(),
-        recipient_key_hash: recipient(CLINIC).public().digest(),
-        records: Vec::new(),
-        collection: None,
-        not_before: 1,
-        not_after: 2,
-        uses: 1,
-        bytes: 1,
-        request_hash,
-        possession_key: key.possession(),
-        replaces: None,
-        purpose: None,
-        conditions: None,
-        vault_head: Some(HeadRef {
-            sequence: 0,
-            hash: Sha256Digest::of(b"head"),
-        }),
-        delegation: None,
-        emergency: None,
-    }
-    .encode();
+    let patient = patient(from);
+    let permission = patient.permission(Kind::Upload).to(&clinic(CLINIC));
+    let permission = permission.id(PERMISSION).answers(request_hash).between(1, 2);
+    let body = permission.possession(key.possession()).body().encode();
     let wrap = key.seal(recipient(CLINIC).public(), &body).unwrap();
-    let sign = |message: &[u8]| identity(patient).sign_bytes(message);
-    SignedPermission::sign(body, wrap, chain(patient), sign).unwrap()
+    let sign = |message: &[u8]| patient.device.sign(message);
+    SignedPermission::sign(body, wrap, patient.chain.clone(), sign).unwrap()
 }
 
 /// FLW-13, ATK-16: the server shows the clinic Anna's request with the id of a permission by Bert, who knows her
@@ -194,7 +140,7 @@ async fn a_permission_by_another_than_the_patient_shown_is_refused() {
         number: 1,
         at: 1,
         what: Some(What::UploadRequested(pb::UploadPermitted {
-            request: Some((&PatientSigned::new(request, chain(ANNA))).into()),
+            request: Some((&request).into()),
             permission_id: Bytes::copy_from_slice(PERMISSION.as_bytes()),
         })),
     };
@@ -220,21 +166,17 @@ async fn a_permission_by_another_than_the_patient_shown_is_refused() {
     ));
 }
 
-fn download_request(clinic: u8) -> pb::Statement {
-    let (patient_id, institution_id) = ((&public(ANNA)).into(), (&public(clinic)).into());
-    let context = TextContext::to_patient(REQUEST, &institution_id, &patient_id);
-    let request = DownloadRequest {
-        created: 1,
-        operator_id: operator(),
+fn download_request(from: u8) -> pb::Statement {
+    let (patient_id, clinic) = ((&public(ANNA)).into(), clinic(from));
+    let context = TextContext::to_patient(REQUEST, &clinic.id, &patient_id);
+    let request = clinic.download_request(patient_id);
+    let (statement, _) = clinic.statement(DownloadRequest {
         request_id: REQUEST,
-        institution_id,
-        patient_id,
         expires: 2,
         text: text_to(ANNA, &context),
-        root_epoch: 0,
-        purpose: None,
-    };
-    Signed::sign(request, |message| identity(clinic).sign_bytes(message)).to_message()
+        ..request
+    });
+    statement
 }
 
 /// FLW-13, ATK-32: she saw the clinic's request, and permits it by its id. The request that another accredited

@@ -1,13 +1,11 @@
 //! What of the directory is kept in a home, and read again.
 
-use crypto::{RecipientSecret, SigningIdentity};
+use actors::{KeyPair, institution::Charter};
+use crypto::SigningIdentity;
 use protocol_spec::{
-    bodies::{Accreditation, InstitutionKeys},
     hash::Sha256Digest,
-    ids::RegistrarId,
     link::{Fingerprint, ServerLink},
     log::{Checkpoint, Entry, SignedCheckpoint},
-    statement::Signed,
 };
 
 use super::{
@@ -38,30 +36,11 @@ pub(crate) fn session(home: &std::path::Path) -> Session {
 
 /// The event of a clinic that enrols, accredited by this key.
 fn event(index: u64, clinic: u8, registrar: u8) -> pb::DirectoryEvent {
-    let (registrar, clinic) = (identity(registrar), identity(clinic));
-    let recipient = RecipientSecret::from_seed(clinic.public().as_bytes()).unwrap();
-    let accreditation = Accreditation {
-        created: 1,
-        registrar_id: RegistrarId::from(&identity(REGISTRAR).public()),
-        institution_id: (&clinic.public()).into(),
-        name: "Clinic".to_owned().try_into().unwrap(),
-        recipient_key_hash: recipient.public().digest(),
-        secret_hash: Sha256Digest::of(b"secret"),
-        emergency: false,
-    };
-    let accreditation = Signed::sign(accreditation, |message| registrar.sign_bytes(message));
-    let keys = InstitutionKeys {
-        created: 1,
-        operator_id: (&identity(OPERATOR).public()).into(),
-        name: "Clinic".to_owned().try_into().unwrap(),
-        identity_key: clinic.public(),
-        recipient_key: recipient.public().clone(),
-        accreditation_hash: accreditation.hash(),
-        succession: None,
-    };
+    let clinic = Charter::of(KeyPair::new(clinic)).named("Clinic").sign();
+    let accreditation = clinic.accreditation.claimed().clone();
     let entry = Entry::Keys {
-        keys: Signed::sign(keys, |message| clinic.sign_bytes(message)).to_message(),
-        accreditation: accreditation.to_message(),
+        keys: clinic.keys.to_message(),
+        accreditation: KeyPair::new(registrar).signed(accreditation).to_message(),
     };
     pb::DirectoryEvent {
         entry: entry.bytes().unwrap().into(),
