@@ -7,7 +7,9 @@ use crypto::{
 };
 use prost::Message;
 use protocol_spec::{
+    bodies::RecoveryShares,
     devices::DeviceKind,
+    field::ReadsAs,
     field::SealedBytes,
     ids::{DeviceId, PatientId},
     keys::RecipientKey,
@@ -124,8 +126,9 @@ fn read_offer(offer: &[u8]) -> Result<RecipientKey> {
 }
 
 /// The division that a file names, verified (RCV-6).
-pub(crate) fn read_division(message: Option<pb::Statement>, file: &str) -> Result<Division> {
-    Signed::try_from(message)
+pub(crate) fn read_division(message: impl ReadsAs<Signed<RecoveryShares>>, file: &str) -> Result<Division> {
+    message
+        .try_into()
         .and_then(Division::verify)
         .map_err(|error| wrong(file, &format!("is no share ({error})")))
 }

@@ -3,6 +3,8 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use prost::Message;
+
 pub use crate::parts::exposed::ExposedVersion;
 use crate::{
     Error,
@@ -11,6 +13,7 @@ use crate::{
     },
     collection::Collection,
     error::must,
+    field::Field,
     ids::{RecordId, VersionId},
     keys::IdentityKey,
     link::ServerLink,
@@ -20,6 +23,24 @@ use crate::{
     permission::{Kind, SignedPermission, VerifiedPermission},
     released::{LeafRanges, ReceiptsHasher, ReleasedHasher, VersionLeaves},
 };
+
+/// Exposed versions as a home keeps them: the message of a certificate that has nothing else.
+pub fn encode_exposed(exposed: &[ExposedVersion]) -> Vec<u8> {
+    let message = pb::RevocationCertificateBody {
+        exposed: exposed.iter().map(Field::write).collect(),
+        ..pb::RevocationCertificateBody::default()
+    };
+    message.encode_to_vec()
+}
+
+/// Exposed versions as a home has kept them.
+///
+/// # Errors
+/// [`Error::Decode`], or the field that is malformed.
+pub fn decode_exposed(bytes: &[u8]) -> Result<Vec<ExposedVersion>, Error> {
+    let message: pb::RevocationCertificateBody = pb::decode(bytes)?;
+    Field::read(message.exposed, "exposed")
+}
 
 /// What under a permission was handed out, in all its releases.
 pub fn join_released(releases: impl IntoIterator<Item = VersionLeaves>) -> Vec<VersionLeaves> {

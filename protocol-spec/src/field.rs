@@ -18,6 +18,12 @@ use crate::{
 pub const VERSION: u32 = 1;
 /// The one suite: X-Wing, HKDF, ChaCha20-Poly1305, Ed25519, BLAKE3.
 pub const SUITE: u32 = 1;
+/// What is read as a `T`: its message, or the field of a message that must hold one. Whoever takes it can do nothing with it
+/// before it is read.
+pub trait ReadsAs<T>: TryInto<T, Error = Error> {}
+
+impl<T, M: TryInto<T, Error = Error>> ReadsAs<T> for M {}
+
 /// A validated value and its form `Wire` in a message (STM-7).
 pub(crate) trait Field<Wire>: Sized {
     fn read(wire: Wire, field: &'static str) -> Result<Self, Error>;

@@ -1,6 +1,7 @@
 //! The index of a vault: what a device has verified, written down for the others. See `spec/index.md`.
 
 use bytes::Bytes;
+use prost::Message;
 
 use crate::{
     Error,
@@ -71,6 +72,64 @@ impl From<&IndexEntry> for pb::IndexEntry {
             permission_id: entry.permission_id.write(),
             parts: entry.parts.write(),
         }
+    }
+}
+
+/// What a segment holds under its seal.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct SegmentContent {
+    /// Records that were verified, by the numbers of their placements.
+    pub entries: Vec<IndexEntry>,
+    /// Versions that did not verify when the index was written.
+    pub unverified: Vec<(RecordId, VersionId)>,
+}
+
+impl SegmentContent {
+    /// As it was sealed.
+    ///
+    /// # Errors
+    /// [`Error::Decode`], or the field that is malformed.
+    pub fn decode(bytes: &[u8]) -> Result<Self, Error> {
+        let pb::IndexSegment { entries, unverified } = pb::decode(bytes)?;
+        let entries = entries.into_iter().map(IndexEntry::try_from);
+        let unverified = unverified.into_iter().map(|record| {
+            let version = Field::read(record.version_id, "version_id")?;
+            Ok((Field::read(record.record_id, "record_id")?, version))
+        });
+        Ok(Self {
+            entries: entries.collect::<Result<_, _>>()?,
+            unverified: unverified.collect::<Result<_, Error>>()?,
+        })
+    }
+
+    /// As it is to be sealed.
+    pub fn encode(&self) -> Vec<u8> {
+        let unverified = |(record, version): &(RecordId, VersionId)| pb::UnverifiedRecord {
+            record_id: record.write(),
+            version_id: version.write(),
+        };
+        let message = pb::IndexSegment {
+            entries: self.entries.iter().map(Into::into).collect(),
+            unverified: self.unverified.iter().map(unverified).collect(),
+        };
+        message.encode_to_vec()
+    }
+
+    /// Entries in segments of so many bytes, or one entry each where that is longer; at least one segment.
+    pub fn split(entries: &[&IndexEntry], most: usize) -> Vec<Self> {
+        let (mut segments, mut bytes) = (vec![Self::default()], 0);
+        for entry in entries {
+            let length = pb::IndexEntry::from(*entry).encoded_len();
+            if bytes > 0 && bytes + length > most {
+                segments.push(Self::default());
+                bytes = 0;
+            }
+            bytes += length;
+            if let Some(segment) = segments.last_mut() {
+                segment.entries.push((*entry).clone());
+            }
+        }
+        segments
     }
 }
 

@@ -50,7 +50,7 @@ pub use self::{
     note::{KeyKind, Note, NoteKey, SignatureLine},
     policy::{Policy, Witness, WitnessedCheckpoint},
     proof::TlogProof,
-    receipt::{Logged, Receipt, verify_inclusion, verify_published},
+    receipt::{Logged, LoggedClaim, Receipt, ReceiptClaim, verify_inclusion, verify_published},
     scan::{Scan, TilePlan},
     submission::Submission,
 };

@@ -17,7 +17,7 @@ use crate::{
 };
 pub use crate::{
     bodies::{MAX_RECORDS, PermissionBody},
-    parts::permission::{Kind, RecordSelector, Replaces},
+    parts::permission::{Kind, PermissionState, RecordSelector, Replaces},
 };
 
 /// label ‖ u64be(len(body)) ‖ SHA-256(body) ‖ SHA-256(enc ‖ ciphertext) (PRM-2).

@@ -4,9 +4,9 @@
 use protocol_spec::{
     api,
     bodies::UploadReceipt,
+    field::ReadsAs,
     ids::{PermissionId, RecordId, UploadId},
-    log::Receipt,
-    messages as pb,
+    log::{Receipt, ReceiptClaim},
     permission::{Kind, VerifiedPermission},
     problem::Problem,
 };
@@ -62,12 +62,12 @@ pub(super) async fn stored_under(office: &Office, permission: PermissionId) -> R
 async fn receipt_under(
     office: &Office,
     permission: &VerifiedPermission,
-    message: pb::Receipt,
+    receipt: impl ReadsAs<ReceiptClaim<UploadReceipt>>,
 ) -> Result<Receipt<UploadReceipt>> {
     let receipt = office
         .session
         .log
-        .receipt::<UploadReceipt>(Some(message), RECEIPT)
+        .receipt::<UploadReceipt>(receipt, RECEIPT)
         .await?;
     let said = &receipt.statement;
     let own = said.permission_id == permission.permission_id

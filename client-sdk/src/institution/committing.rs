@@ -10,10 +10,11 @@ use protocol_spec::{
     api,
     bodies::{RecordManifest, UploadReceipt},
     content::{leaf_count, padme, stream_len},
+    field::ReadsAs,
     hash::Sha256Digest,
     ids::{RecordId, UploadId, VersionId},
-    log::Receipt,
-    messages::{self as pb, LeafRange, decode},
+    log::{Receipt, ReceiptClaim},
+    messages::{LeafRange, decode},
     permission::VerifiedPermission,
     provenance::SealedManifest,
     submitted::{CommitUpload, Submitted},
@@ -136,8 +137,11 @@ pub(super) async fn post_commit(
 }
 
 /// A receipt for an upload, verified.
-pub(super) async fn receipt_of(office: &Office, message: pb::Receipt) -> Result<Receipt<UploadReceipt>> {
-    office.session.log.receipt(Some(message), RECEIPT).await
+pub(super) async fn receipt_of(
+    office: &Office,
+    receipt: impl ReadsAs<ReceiptClaim<UploadReceipt>>,
+) -> Result<Receipt<UploadReceipt>> {
+    office.session.log.receipt(receipt, RECEIPT).await
 }
 
 /// The receipt must be about what was sent.

@@ -5,6 +5,7 @@ use std::{
     sync::atomic::{AtomicU64, Ordering},
 };
 
+use crypto::DataKey;
 use protocol_spec::{
     api,
     bodies::{ReleaseReceipt, ReleaseTicket},
@@ -23,12 +24,13 @@ use super::{
     finished::{Fetched, FetchedRecord, Finished},
     holding::{Holding, Noting},
     office::Office,
-    release::{self, Fetch},
+    release::{self, Fetch, Release},
 };
 use crate::{
     Error, Progress, Result,
     session::blocking,
     transfer::{FetchJournal, FolderSink, Leaves, Sink, interrupted, receive},
+    trust::VerifiedRecord,
 };
 
 /// How a fetch is presented.
@@ -192,34 +194,81 @@ pub(super) async fn run_fetch<S: Sink>(
 ) -> Result<Fetched> {
     let permission = &delivered.permission;
     let vault = (permission.patient_id, permission.vault_head);
-    let (mut release, mut sink) = if permission.collection.is_some() {
-        // What lies in a collection is told to its holder alone.
-        let release = release::open_release(office, delivered, &mut fetch).await?;
-        let sink = make_sink(release.lengths())?;
-        (release, sink)
-    } else {
-        // The sink first: what is in the way is found before anything is presented (FLW-19).
-        let lengths = permission.records.iter();
-        let lengths = lengths.map(|record| (record.record_id, record.stream_len));
-        let sink = make_sink(lengths.collect())?;
-        (release::open_release(office, delivered, &mut fetch).await?, sink)
-    };
+    let (release, mut sink) = open_both(office, delivered, make_sink, &mut fetch).await?;
     sink.leave_out(&release.deleted);
-    let deleted = std::mem::take(&mut release.deleted);
-    let total = release
-        .records
-        .iter()
-        .map(|(record, _)| record.stream_len())
-        .sum();
+    let (records, mut sink) = receive_all(
+        office,
+        &release.ticket,
+        release.records,
+        sink,
+        &mut fetch,
+        progress,
+    )
+    .await?;
+    if let Some(out) = &fetch.out {
+        let finished = Finished::new(out, &release.ticket, &records);
+        fetch.journal.finish(&finished)?;
+    }
+    blocking(move || sink.commit()).await?;
+    progress.finished();
+    // The files are there and verified: an answer that does not come must not make a failure of that.
+    let receipt = match close(office, &release.ticket, fetch.journal).await {
+        Ok(receipt) => {
+            let named = receipt.statement.vault_head;
+            office.session.met.receipt_head(vault, named, "the receipt")?;
+            Some(receipt)
+        }
+        Err(error) if says_nothing_of_it(&error) => None,
+        Err(error) => return Err(error),
+    };
+    Ok(Fetched {
+        records,
+        deleted: release.deleted,
+        receipt,
+        already: false,
+    })
+}
+
+/// Opens the release, and what its records go into.
+async fn open_both<S: Sink>(
+    office: &Office,
+    delivered: Delivered,
+    make_sink: impl FnOnce(Vec<(RecordId, u64)>) -> Result<S>,
+    fetch: &mut Fetch<'_>,
+) -> Result<(Release, S)> {
+    let permission = &delivered.permission;
+    if permission.collection.is_some() {
+        // What lies in a collection is told to its holder alone.
+        let release = release::open_release(office, delivered, fetch).await?;
+        let sink = make_sink(release.lengths())?;
+        return Ok((release, sink));
+    }
+    // The sink first: what is in the way is found before anything is presented (FLW-19).
+    let lengths = permission.records.iter();
+    let lengths = lengths.map(|record| (record.record_id, record.stream_len));
+    let sink = make_sink(lengths.collect())?;
+    Ok((release::open_release(office, delivered, fetch).await?, sink))
+}
+
+/// Receives the records of a release one after the other, each verified as a whole.
+async fn receive_all<S: Sink>(
+    office: &Office,
+    ticket: &ReleaseTicket,
+    released: Vec<(VerifiedRecord, DataKey)>,
+    mut sink: S,
+    fetch: &mut Fetch<'_>,
+    progress: &dyn Progress,
+) -> Result<(Vec<FetchedRecord>, S)> {
+    let total = released.iter().map(|(record, _)| record.stream_len()).sum();
     progress.started(total);
     let budget = fetch.holding.budget();
     let noting = Noting::new(progress, &fetch.holding, &budget);
     // What is one leaf is noted as a whole, right behind it.
     let progress: &dyn Progress = if total > LEAF_LEN { &noting } else { progress };
-    let mut records = Vec::with_capacity(release.records.len());
-    for (record, key) in release.records {
+    let mut records = Vec::with_capacity(released.len());
+    for (record, key) in released {
         let leaves = Leaves {
-            at: api::RELEASE_LEAVES.at([&release.ticket.release_id, &record.version_id()]),
+            at: api::RELEASE_LEAVES.at([&ticket.release_id, &record.version_id()]),
             stream_len: record.stream_len(),
             budget: budget.clone(),
         };
@@ -240,28 +289,7 @@ pub(super) async fn run_fetch<S: Sink>(
             provenance: record.provenance(),
         });
     }
-    if let Some(out) = &fetch.out {
-        let finished = Finished::new(out, &release.ticket, &records);
-        fetch.journal.finish(&finished)?;
-    }
-    blocking(move || sink.commit()).await?;
-    progress.finished();
-    // The files are there and verified: an answer that does not come must not make a failure of that.
-    let receipt = match close(office, &release.ticket, fetch.journal).await {
-        Ok(receipt) => {
-            let named = receipt.statement.vault_head;
-            office.session.met.receipt_head(vault, named, "the receipt")?;
-            Some(receipt)
-        }
-        Err(error) if says_nothing_of_it(&error) => None,
-        Err(error) => return Err(error),
-    };
-    Ok(Fetched {
-        records,
-        deleted,
-        receipt,
-        already: false,
-    })
+    Ok((records, sink))
 }
 
 /// Ends the release; the answer says what was handed out.

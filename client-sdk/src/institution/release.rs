@@ -10,8 +10,9 @@ use protocol_spec::{
     bodies::{RecordDeletion, ReleaseTicket},
     collection::CollectionSelector,
     conditions::Conditions,
+    field::ReadsAs,
     ids::{PatientId, RecordId, ReleaseId},
-    log::{Logged, VerifiedCheckpoint},
+    log::{LoggedClaim, VerifiedCheckpoint},
     messages::{self as pb, presentation_answer::Answer},
     patient::PatientSigned,
     permission::{RecordSelector, VerifiedPermission},
@@ -151,24 +152,31 @@ async fn release<K: crypto::permission::Granted>(
                 return Ok((ticket, release.records, release.deleted));
             }
             Err(error) if again => {
-                session = match (session, &error) {
-                    // Left open for another purpose: it makes room.
-                    (Some(left), error) if error.is_problem(Problem::PurposeMismatch) => {
-                        end_release(office, left).await?;
-                        None
-                    }
-                    // Over meanwhile.
-                    (Some(_), error) if error.is_problem(Problem::ReleaseClosed) => None,
-                    // An earlier run's presentation has come after the delivery.
-                    (None, error) if error.is_problem(Problem::PermissionInUse) => None,
-                    _ => return Err(in_use(error, &others)),
-                };
+                make_room(office, session, error, &others).await?;
                 delivered = deliver_again(office, &permission).await?;
-                session = session.or_else(|| left_open(office, &delivered, fetch.take_over));
+                session = left_open(office, &delivered, fetch.take_over);
                 again = false;
             }
             Err(error) => return Err(in_use(error, &others)),
         }
+    }
+}
+
+/// Sees to it that another presentation may be taken where the first one was not.
+async fn make_room(
+    office: &Office,
+    session: Option<ReleaseId>,
+    error: Error,
+    others: &[String],
+) -> Result<()> {
+    match session {
+        // Left open for another purpose: it makes room.
+        Some(left) if error.is_problem(Problem::PurposeMismatch) => end_release(office, left).await,
+        // Over meanwhile.
+        Some(_) if error.is_problem(Problem::ReleaseClosed) => Ok(()),
+        // An earlier run's presentation has come after the delivery.
+        None if error.is_problem(Problem::PermissionInUse) => Ok(()),
+        _ => Err(in_use(error, others)),
     }
 }
 
@@ -199,11 +207,12 @@ fn left_open(office: &Office, delivered: &Delivered, take_over: bool) -> Option<
 
 async fn check_release_ticket(
     office: &Office,
-    ticket: Option<pb::Statement>,
+    ticket: impl ReadsAs<Signed<ReleaseTicket>>,
     proof: Option<pb::LogProof>,
     permission: &VerifiedPermission,
 ) -> Result<(Verified<ReleaseTicket>, VerifiedCheckpoint)> {
-    let ticket = Signed::<ReleaseTicket>::try_from(ticket)
+    let ticket = ticket
+        .try_into()
         .and_then(|ticket| ticket.verify(office.session.server.operator()))
         .map_err(Error::tampered(TICKET))?;
     let log = office.session.log.included(proof, &ticket.hash(), TICKET).await?;
@@ -222,11 +231,13 @@ async fn check_release_ticket(
 async fn deletions(
     office: &Office,
     permission: &VerifiedPermission,
-    shown: Vec<pb::LoggedStatement>,
+    shown: Vec<impl ReadsAs<LoggedClaim<RecordDeletion>>>,
 ) -> Result<Vec<RecordId>> {
     let mut deleted = Vec::with_capacity(shown.len());
-    for message in shown {
-        let deletion = Logged::<RecordDeletion>::verify(message, office.session.server.operator())
+    for logged in shown {
+        let deletion = logged
+            .try_into()
+            .and_then(|claim| claim.verify(office.session.server.operator()))
             .map_err(Error::tampered(DELETION))?;
         office.session.log.accept(&deletion.checkpoint).await?;
         let said = &deletion.statement;

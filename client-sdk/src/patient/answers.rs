@@ -276,17 +276,7 @@ pub(super) async fn sign_permission(
     limits: &Limits,
 ) -> Result<SignedPermission> {
     must_go_on(grant.to)?;
-    let Grant {
-        id,
-        kind,
-        to,
-        records,
-        collection,
-        request_hash,
-        replaces,
-        conditions,
-        behalf,
-    } = grant;
+    let Grant { to, behalf, .. } = grant;
     let vault_head = match behalf {
         None => Some(heads::head(vault).await?),
         Some(_) => None,
@@ -295,24 +285,24 @@ pub(super) async fn sign_permission(
     let body = PermissionBody {
         created: now,
         operator_id: vault.session.server.operator_id(),
-        permission_id: id,
-        kind,
+        permission_id: grant.id,
+        kind: grant.kind,
         patient_id: behalf.map_or(vault.id(), |delegation| delegation.patient_id),
         institution_id: to.id(),
         directory_entry_hash: to.entry_hash(),
         recipient_key_hash: to.recipient_key().digest(),
-        records,
-        collection,
+        records: grant.records,
+        collection: grant.collection,
         // Clocks differ: a permission that is to hold now must not wait for the server's clock.
         not_before: limits.not_before.unwrap_or(now.saturating_sub(CLOCK_TOLERANCE)),
         not_after: limits.not_after,
         uses: limits.uses,
         bytes: limits.bytes.unwrap_or(u64::MAX),
-        request_hash,
+        request_hash: grant.request_hash,
         possession_key: key.possession(),
-        replaces,
+        replaces: grant.replaces,
         purpose: limits.purpose,
-        conditions,
+        conditions: grant.conditions,
         vault_head,
         delegation: behalf.map(VerifiedDelegation::hash),
         emergency: None,

@@ -8,14 +8,14 @@ use crypto::Collection;
 use prost::Message;
 use protocol_spec::{
     api::{self, PageQuery},
-    bodies::{ReleaseReceipt, RevocationCertificate},
-    certificate::{ExposedVersion, VerifiedCertificate, join_released},
+    bodies::{EpochClosure, ReleaseReceipt, RevocationCertificate},
+    certificate::{ExposedVersion, VerifiedCertificate, decode_exposed, encode_exposed, join_released},
     defence::Defence,
     ids::{PermissionId, ReleaseId, VersionId},
     index::IndexEntry,
     link::ServerLink,
-    log::Receipt,
-    messages as pb,
+    log::{LoggedClaim, Receipt},
+    messages::{self as pb, decode},
     permission::VerifiedPermission,
     released::VersionLeaves,
 };
@@ -60,8 +60,9 @@ impl Released {
 /// # Errors
 /// [`Error::Tampered`] says what does not fit.
 pub fn verify_certificate(file: &[u8], link: &ServerLink) -> Result<VerifiedCertificate> {
-    let file: pb::CertificateFile = protocol_spec::messages::decode(file).map_err(tampered)?;
-    VerifiedCertificate::verify(file, link).map_err(tampered)
+    decode(file)
+        .and_then(|file| VerifiedCertificate::verify(file, link))
+        .map_err(tampered)
 }
 
 /// Signs what a revocation could not take back, with everything that it rests on.
@@ -74,18 +75,13 @@ pub(super) async fn certify(
         releases,
         together: released,
     }: Released,
-    closure: Option<(Collection, pb::LoggedStatement)>,
+    closure: Option<(Collection, LoggedClaim<EpochClosure>)>,
 ) -> Result<RevocationReport> {
-    // Also what was moved elsewhere after it was handed out.
-    exposed.extend(released.iter().map(|leaves| ExposedVersion {
-        version_id: leaves.version_id,
-        record_id: leaves.record_id,
-    }));
-    exposed.sort_unstable();
-    exposed.dedup();
+    add_handed_out(&mut exposed, &released);
     let handed_out: HashSet<VersionId> = released.iter().map(|leaves| leaves.version_id).collect();
     let kept = exposed.iter().filter(|one| !handed_out.contains(&one.version_id));
     let (resealed, reseals) = reseal::reseals(vault, kept).await?;
+    let closure = closure.map(|(old, logged)| (old, logged.to_message()));
     let (closed, closures) = closure.into_iter().unzip();
     let says = RevocationCertificate {
         created: vault.session.system().now_ms(),
@@ -98,30 +94,48 @@ pub(super) async fn certify(
         closed,
         resealed,
     };
-    let certificate = vault.keys.statement(says.clone());
-    let server = &vault.session.server;
     let file = pb::CertificateFile {
-        certificate: Some((&certificate).into()),
         permission: Some(permission.to_message()),
         revocation: revoked.revocation,
         revocation_receipt: revoked.receipt,
         releases,
         closures,
         reseals,
-        operator_key: Bytes::copy_from_slice(server.operator().as_bytes()),
-        registrar_key: Bytes::copy_from_slice(server.registrar().as_bytes()),
-        server_certificate: server
-            .certificate()
-            .map_or_else(Bytes::new, |digest| Bytes::copy_from_slice(digest.as_bytes())),
+        ..signed_file(vault, &says)
     };
     let certificate = file.encode_to_vec();
     // A server that keeps a release from her is found out here, not when somebody else checks.
-    verify_certificate(&certificate, server.link())?;
+    verify_certificate(&certificate, vault.session.server.link())?;
     Ok(RevocationReport {
         certificate,
         says,
         resealed: None,
     })
+}
+
+/// Adds what was moved elsewhere after it was handed out.
+fn add_handed_out(exposed: &mut Vec<ExposedVersion>, released: &[VersionLeaves]) {
+    exposed.extend(released.iter().map(|leaves| ExposedVersion {
+        version_id: leaves.version_id,
+        record_id: leaves.record_id,
+    }));
+    exposed.sort_unstable();
+    exposed.dedup();
+}
+
+/// The file of a certificate, signed, with the keys of the server that it is about, and without what it rests on.
+fn signed_file(vault: &Vault, says: &RevocationCertificate) -> pb::CertificateFile {
+    let certificate = vault.keys.statement(says.clone());
+    let server = &vault.session.server;
+    pb::CertificateFile {
+        certificate: Some((&certificate).into()),
+        operator_key: Bytes::copy_from_slice(server.operator().as_bytes()),
+        registrar_key: Bytes::copy_from_slice(server.registrar().as_bytes()),
+        server_certificate: server
+            .certificate()
+            .map_or_else(Bytes::new, |digest| Bytes::copy_from_slice(digest.as_bytes())),
+        ..pb::CertificateFile::default()
+    }
 }
 
 /// What was handed out under a permission (REV-4).
@@ -184,9 +198,7 @@ pub(super) async fn exposed(vault: &Vault, permission: &VerifiedPermission) -> R
     let open = ring::is_open(vault, of).await?;
     // While it is open, what was noted before may be less than what lies there now.
     if let Some(kept) = vault.home().read(&path)?.filter(|_| !open) {
-        let kept: pb::RevocationCertificateBody =
-            protocol_spec::messages::decode(&kept).map_err(|_| vault.home().damaged(&path))?;
-        return kept.exposed.into_iter().map(exposed_version).collect();
+        return decode_exposed(&kept).map_err(|_| vault.home().damaged(&path));
     }
     // Also what the permission did not cover: the key opens all that lies under it.
     if !open {
@@ -198,27 +210,18 @@ pub(super) async fn exposed(vault: &Vault, permission: &VerifiedPermission) -> R
     let mut versions = Vec::new();
     let mut pages = wraps::all_wraps(vault, of);
     while let Some(page) = pages.next().await? {
-        versions.extend(page.wraps.into_iter().map(|wrap| pb::ExposedVersion {
-            version_id: wrap.version_id,
-            record_id: wrap.record_id,
-        }));
+        for wrap in page.wraps {
+            versions.push(ExposedVersion {
+                version_id: wrap.version_id.as_ref().try_into()?,
+                record_id: wrap.record_id.as_ref().try_into()?,
+            });
+        }
     }
     check_exposed(vault, of, &versions).await?;
-    versions.sort_unstable_by(|left, right| left.version_id.cmp(&right.version_id));
-    let kept = pb::RevocationCertificateBody {
-        exposed: versions,
-        ..pb::RevocationCertificateBody::default()
-    };
+    versions.sort_unstable_by_key(|one| one.version_id);
     vault.home().make_folder(EXPOSED)?;
-    vault.home().write(&path, &kept.encode_to_vec())?;
-    kept.exposed.into_iter().map(exposed_version).collect()
-}
-
-fn exposed_version(message: pb::ExposedVersion) -> Result<ExposedVersion> {
-    Ok(ExposedVersion {
-        version_id: message.version_id.as_ref().try_into()?,
-        record_id: message.record_id.as_ref().try_into()?,
-    })
+    vault.home().write(&path, &encode_exposed(&versions))?;
+    Ok(versions)
 }
 
 fn tampered<E: std::fmt::Display>(cause: E) -> Error {
@@ -230,11 +233,7 @@ const EXPOSED: &str = "exposed";
 /// Whether what is said to lie under an epoch of a collection is all that was placed there while it was
 /// the current one, and still lies there: the certificate of a revocation must not leave out what its key
 /// opens (REV-7).
-pub(super) async fn check_exposed(
-    vault: &Vault,
-    of: Collection,
-    exposed: &[pb::ExposedVersion],
-) -> Result<()> {
+pub(super) async fn check_exposed(vault: &Vault, of: Collection, exposed: &[ExposedVersion]) -> Result<()> {
     if Defence::VaultHeads.is_off() {
         return Ok(());
     }
@@ -243,9 +242,9 @@ pub(super) async fn check_exposed(
         .await?
         .acts()
         .placed_under(of.id, of.epoch);
-    let named: HashSet<&[u8]> = exposed.iter().map(|one| one.version_id.as_ref()).collect();
+    let named: HashSet<VersionId> = exposed.iter().map(|one| one.version_id).collect();
     let under = |entry: &&IndexEntry| entry.collection_id == of.id && numbers.contains(&entry.number);
-    let missing = |entry: &&IndexEntry| !named.contains(&entry.version_id.as_bytes()[..]);
+    let missing = |entry: &&IndexEntry| !named.contains(&entry.version_id);
     match listed.iter().filter(under).find(missing) {
         Some(entry) => Err(hidden(format!(
             "{} lies under the key that is taken back, and is not shown there",

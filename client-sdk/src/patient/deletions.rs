@@ -5,10 +5,9 @@ use std::collections::HashMap;
 use protocol_spec::{
     bodies::RecordDeletion,
     defence::Defence,
+    field::ReadsAs,
     ids::RecordId,
-    log::Logged,
-    messages as pb,
-    patient::PatientSigned,
+    log::{Logged, LoggedClaim},
     vault_head::{Acts, Deleted},
 };
 
@@ -44,7 +43,7 @@ pub(super) async fn check_deletions(vault: &Vault, acts: &Acts, before: u64) -> 
         && let Some(page) = pages.next().await?
     {
         for logged in page.deletions {
-            let Some(record) = record_of(&logged) else {
+            let Some(record) = record_of(logged.clone()) else {
                 continue;
             };
             let Some(said) = new.get(&record) else { continue };
@@ -73,9 +72,11 @@ fn signed_then(vault: &Vault, deletion: &Logged<RecordDeletion>, said: &Deleted,
 /// Checks a deletion of hers and its place in the log.
 pub(super) async fn record_deletion(
     vault: &Vault,
-    message: pb::LoggedStatement,
+    logged: impl ReadsAs<LoggedClaim<RecordDeletion>>,
 ) -> Result<Logged<RecordDeletion>> {
-    let deletion = Logged::<RecordDeletion>::verify(message, vault.session.server.operator())
+    let deletion = logged
+        .try_into()
+        .and_then(|claim| claim.verify(vault.session.server.operator()))
         .map_err(Error::tampered(DELETION))?;
     vault.session.log.accept(&deletion.checkpoint).await?;
     listed::known_device(vault, deletion.statement.device()).await?;
@@ -87,9 +88,8 @@ pub(super) async fn record_deletion(
 }
 
 /// The record that a deletion claims to be of.
-pub(super) fn record_of(logged: &pb::LoggedStatement) -> Option<RecordId> {
-    let signed = PatientSigned::<RecordDeletion>::try_from(logged.statement.clone()).ok()?;
-    Some(signed.claimed().record_id)
+pub(super) fn record_of(logged: impl ReadsAs<LoggedClaim<RecordDeletion>>) -> Option<RecordId> {
+    Some(logged.try_into().ok()?.statement.claimed().record_id)
 }
 
 pub(super) const DELETION: &str = "the deletion of a record";

@@ -88,35 +88,14 @@ async fn put_emergency(
     let recipient = half.recipient(&share, &vault.id())?;
     let id = vault.session.system().id(PermissionId::mint)?;
     let (collection, key) = emergency_key(vault, &id).await?;
-    let now = vault.session.system().now_ms();
-    let body = PermissionBody {
-        created: now,
-        operator_id: vault.session.server.operator_id(),
-        permission_id: id,
-        kind: Kind::Emergency,
-        patient_id: vault.id(),
-        institution_id: ANY_INSTITUTION,
-        directory_entry_hash: NOTHING,
-        recipient_key_hash: recipient.public().digest(),
-        records: Vec::new(),
-        collection: Some(collection),
-        not_before: now.saturating_sub(answers::CLOCK_TOLERANCE),
-        not_after: now.saturating_add(millis(limits.expires)),
-        uses: limits.uses,
-        bytes: limits.bytes.unwrap_or(u64::MAX),
-        request_hash: NOTHING,
-        possession_key: key.possession(),
-        replaces: None,
-        purpose: None,
-        conditions: None,
-        vault_head: Some(heads::head(vault).await?),
-        delegation: None,
-        emergency: Some(EmergencyTerms {
-            card_key: half.key(&vault.id())?.public(),
-            share_hash: share.hash(),
-            guardian: guarded.as_ref().map(|guarded| guarded.terms),
-        }),
+    let terms = EmergencyTerms {
+        card_key: half.key(&vault.id())?.public(),
+        share_hash: share.hash(),
+        guardian: guarded.as_ref().map(|guarded| guarded.terms),
     };
+    let mut body = emergency_body(vault, (id, &key), collection, recipient.public(), limits);
+    body.vault_head = Some(heads::head(vault).await?);
+    body.emergency = Some(terms);
     let permission = answers::seal_permission(vault, &body, key, recipient.public())?;
     let guardian_root_epoch = guarded.as_ref().map_or(0, |guarded| guarded.root_epoch);
     let halves = submitted::Halves {
@@ -133,6 +112,41 @@ async fn put_emergency(
     answers::did_permit(vault, &message.permission).await;
     heads::put_head(vault).await?;
     Ok(id)
+}
+
+/// What a new emergency permission says, but for its head and its terms.
+fn emergency_body(
+    vault: &Vault,
+    (id, key): (PermissionId, &PermissionKey),
+    collection: CollectionSelector,
+    recipient: &RecipientKey,
+    limits: &EmergencyLimits,
+) -> PermissionBody {
+    let now = vault.session.system().now_ms();
+    PermissionBody {
+        created: now,
+        operator_id: vault.session.server.operator_id(),
+        permission_id: id,
+        kind: Kind::Emergency,
+        patient_id: vault.id(),
+        institution_id: ANY_INSTITUTION,
+        directory_entry_hash: NOTHING,
+        recipient_key_hash: recipient.digest(),
+        records: Vec::new(),
+        collection: Some(collection),
+        not_before: now.saturating_sub(answers::CLOCK_TOLERANCE),
+        not_after: now.saturating_add(millis(limits.expires)),
+        uses: limits.uses,
+        bytes: limits.bytes.unwrap_or(u64::MAX),
+        request_hash: NOTHING,
+        possession_key: key.possession(),
+        replaces: None,
+        purpose: None,
+        conditions: None,
+        vault_head: None,
+        delegation: None,
+        emergency: None,
+    }
 }
 
 /// Wraps the collection's present key anew, to the same halves: neither card nor guardian notices. The key to wrap

@@ -7,6 +7,7 @@ use crypto::{Collection, DataKey, WrappedKey};
 use protocol_spec::{
     api,
     bodies::Placement,
+    field::ReadsAs,
     ids::{CollectionId, VersionId},
     index::IndexEntry,
     messages as pb,
@@ -41,10 +42,10 @@ pub(super) async fn shown(vault: &Vault, version: VersionId) -> Result<pb::Vault
 /// Where a placement of hers says that this record lies, and the placement's number.
 pub(super) async fn placed(
     vault: &Vault,
-    placement: pb::PatientStatement,
+    placement: impl ReadsAs<PatientSigned<Placement>>,
     record: &ReceiptedRecord,
 ) -> Result<(CollectionId, u64)> {
-    let placement = placement_of(vault, Some(placement)).await?;
+    let placement = placement_of(vault, placement).await?;
     if placement.names(&record.receipt.statement) {
         Ok((placement.collection_id, placement.number))
     } else {
@@ -53,8 +54,12 @@ pub(super) async fn placed(
 }
 
 /// A placement by a device of hers, which may have made it (DEV-8), and the newest that was seen (COL-10).
-pub(super) async fn placement_of(vault: &Vault, message: Option<pb::PatientStatement>) -> Result<Placement> {
-    let placement = PatientSigned::<Placement>::try_from(message)
+pub(super) async fn placement_of(
+    vault: &Vault,
+    placement: impl ReadsAs<PatientSigned<Placement>>,
+) -> Result<Placement> {
+    let placement = placement
+        .try_into()
         .and_then(PatientSigned::verify)
         .map_err(tampered)?;
     let known = listed::known_device(vault, placement.device()).await?;

@@ -30,7 +30,7 @@ pub(super) async fn deleted_before(vault: &Vault, record: RecordId) -> Result<De
     let mut pages = paged::deletion_pages(vault);
     while let Some(page) = pages.next().await? {
         for logged in page.deletions {
-            if record_of(&logged) == Some(record) {
+            if record_of(logged.clone()) == Some(record) {
                 return Ok(DeletedRecord::of(
                     &deletions::record_deletion(vault, logged).await?,
                 ));

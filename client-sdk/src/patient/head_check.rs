@@ -3,9 +3,9 @@
 
 use protocol_spec::{
     bodies::VaultHead,
+    field::ReadsAs,
     hash::Sha256Digest,
-    log::{Logged, VaultSalt},
-    messages as pb,
+    log::{LoggedClaim, VaultSalt},
     patient::PatientVerified,
     vault_head::{Acts, HeadRef},
 };
@@ -26,11 +26,11 @@ use crate::{
 #[tracing::instrument(level = "debug", name = "verify", skip_all)]
 pub(super) async fn check_own_head(
     vault: &Vault,
-    logged: Option<pb::LoggedStatement>,
+    logged: impl ReadsAs<LoggedClaim<VaultHead>>,
     salt: &VaultSalt,
     own: &Sha256Digest,
 ) -> Result<()> {
-    let logged = logged_head(vault, logged.unwrap_or_default(), salt).await?;
+    let logged = logged_head(vault, logged, salt).await?;
     if logged.hash() == *own {
         Ok(())
     } else {
@@ -42,11 +42,11 @@ pub(super) async fn check_own_head(
 pub(super) async fn check_head(
     vault: &Vault,
     acts: &Acts,
-    message: pb::LoggedStatement,
+    logged: impl ReadsAs<LoggedClaim<VaultHead>>,
     seen: Option<HeadRef>,
 ) -> Result<PatientVerified<VaultHead>> {
     let salt = acts::log_salt(vault).await?;
-    let head = logged_head(vault, message, &salt).await?;
+    let head = logged_head(vault, logged, &salt).await?;
     if let Err(rule) = acts.check_newest(&head, &head.hash()) {
         let shown = format!("{} ({rule})", text(head.sequence, &head.hash()));
         return Err(match seen {
@@ -77,11 +77,12 @@ pub(super) async fn check_head(
 /// A head of hers as the log has it, with the salt and tag that the vault's leaves have.
 async fn logged_head(
     vault: &Vault,
-    message: pb::LoggedStatement,
+    logged: impl ReadsAs<LoggedClaim<VaultHead>>,
     salt: &VaultSalt,
 ) -> Result<PatientVerified<VaultHead>> {
-    let mark = message.proof.clone().unwrap_or_default();
-    let logged = Logged::<VaultHead>::verify(message, vault.session.server.operator()).map_err(tampered)?;
+    let claim = logged.try_into().map_err(tampered)?;
+    let mark = claim.proof.clone().unwrap_or_default();
+    let logged = claim.verify(vault.session.server.operator()).map_err(tampered)?;
     vault.session.log.accept(&logged.checkpoint).await?;
     let head = logged.statement;
     if head.patient_id != vault.id() || head.operator_id != vault.session.server.operator_id() {

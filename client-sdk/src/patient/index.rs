@@ -3,7 +3,6 @@
 
 use std::collections::HashMap;
 
-use bytes::Bytes;
 use crypto::Collection;
 use prost::Message;
 use protocol_spec::{
@@ -11,11 +10,10 @@ use protocol_spec::{
     bodies::IndexSegment,
     hash::Sha256Digest,
     ids::{CollectionId, RecordId, VersionId},
-    index::{IndexEntry, IndexHead},
+    index::{IndexEntry, IndexHead, SegmentContent},
     messages as pb,
-    patient::PatientSigned,
     problem::Problem,
-    submitted,
+    submitted::{self, Submitted},
 };
 
 use crate::{
@@ -43,7 +41,7 @@ impl Index {
         self.head.through
     }
 
-    fn add(&mut self, head: IndexHead, content: Content) {
+    fn add(&mut self, head: IndexHead, content: SegmentContent) {
         self.head = head;
         for (record, version) in content.unverified {
             self.unverified.insert(record, version);
@@ -89,30 +87,6 @@ impl Index {
     }
 }
 
-/// What a segment holds, as it is read and written.
-#[derive(Default)]
-struct Content {
-    entries: Vec<IndexEntry>,
-    unverified: Vec<(RecordId, VersionId)>,
-}
-
-impl Content {
-    fn decode(bytes: &[u8]) -> Result<Self, protocol_spec::Error> {
-        let pb::IndexSegment { entries, unverified } = pb::decode(bytes)?;
-        let unverified = unverified.into_iter().map(|record| {
-            let version = VersionId::try_from(record.version_id.as_ref())?;
-            Ok((RecordId::try_from(record.record_id.as_ref())?, version))
-        });
-        Ok(Self {
-            entries: entries
-                .into_iter()
-                .map(IndexEntry::try_from)
-                .collect::<Result<_, _>>()?,
-            unverified: unverified.collect::<Result<_, protocol_spec::Error>>()?,
-        })
-    }
-}
-
 /// Reads the index, as far as it may be used (IDX-4).
 pub(super) async fn read_index(vault: &Vault) -> Result<Index> {
     let before = catching_up::known_acts(vault).await?.acts().clone();
@@ -134,7 +108,11 @@ pub(super) async fn read_index(vault: &Vault) -> Result<Index> {
     loop {
         whole.add(page.segments.len(), page.encoded_len())?;
         for segment in &page.segments {
-            match read_segment(vault, segment, &index).await {
+            let read = match submitted::SignedSegment::read(segment.clone()) {
+                Ok(segment) => read_segment(vault, segment, &index).await,
+                Err(error) => Err(tampered(error)),
+            };
+            match read {
                 Ok((head, content)) => index.add(head, content),
                 Err(error) if error.is_of_this_side() => return Err(error),
                 // Begun anew by what is verified now alone: nobody vouches for another device's word.
@@ -161,12 +139,10 @@ async fn index_page(vault: &Vault, after: u64) -> Result<pb::IndexPage> {
 
 async fn read_segment(
     vault: &Vault,
-    message: &pb::SignedSegment,
+    segment: submitted::SignedSegment,
     index: &Index,
-) -> Result<(IndexHead, Content)> {
-    let signed = PatientSigned::<IndexSegment>::try_from(message.head.clone())
-        .and_then(PatientSigned::verify)
-        .map_err(tampered)?;
+) -> Result<(IndexHead, SegmentContent)> {
+    let signed = segment.head.verify().map_err(tampered)?;
     let device = signed.device();
     let known = listed::known_device(vault, device).await?;
     let counts = signed.patient_id == vault.id()
@@ -181,13 +157,13 @@ async fn read_segment(
         epoch: signed.epoch,
     };
     let open = |ring: &crate::patient::vault::ring::Ring| {
-        Some(ring.key(own)?.open_index_segment(&signed, &message.sealed))
+        Some(ring.key(own)?.open_index_segment(&signed, &segment.sealed))
     };
     let content = ring::in_ring(vault, open).await?;
     let content = content
         .ok_or_else(|| tampered("its key is gone"))?
         .map_err(tampered)?;
-    Ok((head, Content::decode(&content).map_err(tampered)?))
+    Ok((head, SegmentContent::decode(&content).map_err(tampered)?))
 }
 
 /// Writes down what was verified now, if it is worth it: entries up to placement `through`, which are all that were placed
@@ -205,14 +181,11 @@ pub(super) async fn write_index(
     let mut entries: Vec<&IndexEntry> = fresh.iter().collect();
     entries.retain(|entry| entry.number <= through);
     entries.sort_unstable_by_key(|entry| entry.number);
-    let mut segments = split(&entries);
+    let mut segments = SegmentContent::split(&entries, SEGMENT);
     let unverified = index
         .unverified
         .iter()
-        .map(|(record, version)| pb::UnverifiedRecord {
-            record_id: Bytes::copy_from_slice(record.as_bytes()),
-            version_id: Bytes::copy_from_slice(version.as_bytes()),
-        });
+        .map(|(record, version)| (*record, *version));
     // What holds for all of them comes first: whoever reads less than all of it knows too much, not too little.
     if let Some(first) = segments.first_mut() {
         first.unverified = unverified.collect();
@@ -227,7 +200,7 @@ pub(super) async fn write_index(
             // It has grown by what holds no more: the next reader verifies all of it, and writes that down anew (ACC-7).
             Err(error) if is_full(&error) && !index.entries.is_empty() => {
                 let anew = IndexHead::begin(head.generation + 1);
-                drop(put_segment(vault, anew, &pb::IndexSegment::default(), 0).await);
+                drop(put_segment(vault, anew, &SegmentContent::default(), 0).await);
                 return Ok(());
             }
             // Another device was there first, or the server has no space: nothing is lost by it.
@@ -246,7 +219,7 @@ pub(super) async fn forget_in_index(vault: &Vault, record: RecordId) -> Result<(
         return Ok(());
     }
     let anew = IndexHead::begin(index.head.generation.saturating_add(1));
-    match put_segment(vault, anew, &pb::IndexSegment::default(), 0).await {
+    match put_segment(vault, anew, &SegmentContent::default(), 0).await {
         Err(Error::Refused { .. }) => Ok(()),
         done => done.map(drop),
     }
@@ -255,7 +228,7 @@ pub(super) async fn forget_in_index(vault: &Vault, record: RecordId) -> Result<(
 async fn put_segment(
     vault: &Vault,
     head: IndexHead,
-    content: &pb::IndexSegment,
+    content: &SegmentContent,
     through: u64,
 ) -> Result<IndexHead> {
     let mut body = IndexSegment {
@@ -268,7 +241,7 @@ async fn put_segment(
         epoch: 0,
         sealed_hash: Sha256Digest::from_bytes([0; 32]),
     };
-    let content = content.encode_to_vec();
+    let content = content.encode();
     let sealed = {
         let ring = vault.ring.get();
         let (own, key) = ring
@@ -284,24 +257,6 @@ async fn put_segment(
     };
     vault.post(api::PUT_SEGMENT.here(), &message).await?;
     Ok(after)
-}
-
-/// Entries in segments that fit a message; at least one segment.
-fn split(entries: &[&IndexEntry]) -> Vec<pb::IndexSegment> {
-    let (mut segments, mut bytes) = (vec![pb::IndexSegment::default()], 0);
-    for entry in entries {
-        let entry = pb::IndexEntry::from(*entry);
-        let length = entry.encoded_len();
-        if bytes > 0 && bytes + length > SEGMENT {
-            segments.push(pb::IndexSegment::default());
-            bytes = 0;
-        }
-        bytes += length;
-        if let Some(segment) = segments.last_mut() {
-            segment.entries.push(entry);
-        }
-    }
-    segments
 }
 
 fn is_full(error: &Error) -> bool {
@@ -368,13 +323,13 @@ mod tests {
     fn what_has_verified_since_is_not_named_any_more() {
         let mut index = index();
         let version = VersionId::from_bytes([1; 16]);
-        let content = Content {
+        let content = SegmentContent {
             entries: Vec::new(),
             unverified: vec![(RecordId::from_bytes([1; 16]), version)],
         };
         index.add(IndexHead::begin(4), content);
         assert_eq!(index.unverified.len(), 1);
-        let content = Content {
+        let content = SegmentContent {
             entries: vec![entry(1, 2)],
             unverified: Vec::new(),
         };
@@ -417,13 +372,13 @@ mod tests {
     #[test]
     fn segments_fit_messages_and_hold_every_entry_once() {
         let entries: Vec<IndexEntry> = (0..10_000).map(|number| entry(1, number)).collect();
-        let segments = split(&entries.iter().collect::<Vec<_>>());
+        let segments = SegmentContent::split(&entries.iter().collect::<Vec<_>>(), SEGMENT);
         assert!(segments.len() > 2);
         let numbers = segments.iter().flat_map(|segment| &segment.entries);
         assert!(numbers.map(|entry| entry.number).eq(0..10_000));
-        assert!(segments.iter().all(|segment| segment.encoded_len() < 300 << 10));
-        assert_eq!(split(&[]).len(), 1);
-        let content = Content::decode(&segments[1].encode_to_vec()).unwrap();
+        assert!(segments.iter().all(|segment| segment.encode().len() < 300 << 10));
+        assert_eq!(SegmentContent::split(&[], SEGMENT).len(), 1);
+        let content = SegmentContent::decode(&segments[1].encode()).unwrap();
         assert_eq!(content.entries.first(), entries.get(segments[0].entries.len()));
     }
 }

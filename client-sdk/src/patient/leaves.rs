@@ -8,10 +8,11 @@ use protocol_spec::{
         EmergencyHelp, EmergencyObjection, EmergencyOpening, ReleaseReceipt, ReleaseTicket,
         RevocationReceipt, StandbyTicket, UploadReceipt,
     },
+    field::ReadsAs,
     hash::Sha256Digest,
     ids::PatientId,
     log::{Entry, VaultSalt},
-    messages::{self as pb, history_entry::What},
+    messages::history_entry::What,
     patient::PatientSigned,
     statement::{Body, Signed},
     vault_head::Acts,
@@ -122,9 +123,10 @@ fn show_other(vault: &Vault, what: What, shown: &mut Shown<'_>) -> Result<()> {
     Ok(())
 }
 
-fn by_operator<T: Body>(vault: &Vault, statement: Option<pb::Statement>) -> Result<Sha256Digest> {
-    let signed =
-        Signed::<T>::try_from(statement).and_then(|signed| signed.verify(vault.session.server.operator()));
+fn by_operator<T: Body>(vault: &Vault, statement: impl ReadsAs<Signed<T>>) -> Result<Sha256Digest> {
+    let signed = statement
+        .try_into()
+        .and_then(|signed| signed.verify(vault.session.server.operator()));
     Ok(signed.map_err(tampered)?.hash())
 }
 

@@ -3,8 +3,8 @@
 use protocol_spec::{
     conditions::Conditions,
     defence::Defence,
+    field::ReadsAs,
     ids::{CollectionId, PermissionId, RecordId},
-    messages as pb,
     permission::{Kind, Replaces, SignedPermission, VerifiedPermission},
     problem::Problem,
     purpose::Purpose,
@@ -176,9 +176,10 @@ async fn read_permissions(vault: &Vault) -> Result<Result<Vec<OwnPermission>, Mi
 /// Checks that a permission was signed by a device of hers, or by a delegate's, for this server (DEV-8, DLG-7).
 pub(super) async fn own_permission(
     vault: &Vault,
-    message: Option<pb::Permission>,
+    message: impl ReadsAs<SignedPermission>,
 ) -> Result<VerifiedPermission> {
-    let permission = SignedPermission::try_from(message)
+    let permission = message
+        .try_into()
         .and_then(SignedPermission::verify)
         .map_err(Error::tampered("a permission"))?;
     if permission.patient_id != vault.id() || permission.operator_id != vault.session.server.operator_id() {

@@ -9,9 +9,9 @@ use crypto::{Collection, CollectionKey};
 use protocol_spec::{
     api,
     bodies::EpochClosure,
+    field::ReadsAs,
     ids::{CollectionId, VersionId},
-    log::Logged,
-    messages as pb,
+    log::{Logged, LoggedClaim},
     problem::Problem,
     submitted::{self, KeyWrap},
     vault_head::{Act, epoch_hash, wraps_hash},
@@ -32,7 +32,7 @@ pub(super) async fn retire_epoch(
     vault: &Vault,
     old: Collection,
     progress: &dyn Progress,
-) -> Result<pb::LoggedStatement> {
+) -> Result<LoggedClaim<EpochClosure>> {
     for _ in 0..MAX_TRIES {
         let done = async {
             let current = newer_epoch(vault, old).await?;
@@ -217,7 +217,7 @@ async fn give_anew(vault: &Vault, old: Collection) -> Result<()> {
     ))
 }
 
-async fn close_epoch(vault: &Vault, old: Collection) -> Result<pb::LoggedStatement> {
+async fn close_epoch(vault: &Vault, old: Collection) -> Result<LoggedClaim<EpochClosure>> {
     let closure = EpochClosure {
         created: vault.session.system().now_ms(),
         patient_id: vault.id(),
@@ -232,15 +232,17 @@ async fn close_epoch(vault: &Vault, old: Collection) -> Result<pb::LoggedStateme
         return Err(Error::tampered(CLOSURE)("it is of another epoch"));
     }
     acts::did(vault, Act::Closure(old.id, closed.statement.hash())).await;
-    Ok(logged)
+    logged.try_into().map_err(Error::tampered(CLOSURE))
 }
 
 /// Checks a closure of hers and its place in the log.
 pub(super) async fn epoch_closure(
     vault: &Vault,
-    message: pb::LoggedStatement,
+    logged: impl ReadsAs<LoggedClaim<EpochClosure>>,
 ) -> Result<Logged<EpochClosure>> {
-    let closure = Logged::<EpochClosure>::verify(message, vault.session.server.operator())
+    let closure = logged
+        .try_into()
+        .and_then(|claim| claim.verify(vault.session.server.operator()))
         .map_err(Error::tampered(CLOSURE))?;
     vault.session.log.accept(&closure.checkpoint).await?;
     listed::known_device(vault, closure.statement.device()).await?;

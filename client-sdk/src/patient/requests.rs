@@ -8,6 +8,7 @@ use protocol_spec::{
     conditions::Conditions,
     ids::{PermissionId, RecordId, RequestId},
     messages::{RequestState, stored_request::Request},
+    patient::PatientSigned,
     permission::{Kind, MAX_RECORDS, Replaces},
     submitted,
 };
@@ -48,23 +49,9 @@ pub(super) async fn request_upload(
     terms: &UploadTerms,
 ) -> Result<(RequestId, PermissionId)> {
     let to = &vault.session.mirror.as_of_now(to.id()).await?;
-    let (request_id, permission_id) = (
-        vault.session.system().id(RequestId::mint)?,
-        vault.session.system().id(PermissionId::mint)?,
-    );
-    let now = vault.session.system().now_ms();
-    let context = TextContext::to_institution(request_id, &vault.id(), &to.id());
-    let request = UploadRequest {
-        created: now,
-        operator_id: vault.session.server.operator_id(),
-        request_id,
-        patient_id: vault.id(),
-        institution_id: to.id(),
-        expires: now.saturating_add(millis(terms.expires)),
-        text: seal_text(to.recipient_key(), &context, text)?,
-    };
-    let request = vault.keys.statement(request);
-    let ends = now.saturating_add(millis(terms.expires));
+    let permission_id = vault.session.system().id(PermissionId::mint)?;
+    let request = upload_request(vault, to, text, terms)?;
+    let (request_id, ends) = (request.claimed().request_id, request.claimed().expires);
     vault.session.clock.check_given(None, ends)?;
     let (key, epoch, wrap) = replacing::mint_upload_key(vault, &permission_id).await?;
     let grant = Grant {
@@ -98,6 +85,26 @@ pub(super) async fn request_upload(
     answers::did_permit(vault, &message.permission).await;
     heads::put_head(vault).await?;
     Ok((request_id, permission_id))
+}
+
+fn upload_request(
+    vault: &Vault,
+    to: &DirectoryEntry,
+    text: &str,
+    terms: &UploadTerms,
+) -> Result<PatientSigned<UploadRequest>> {
+    let request_id = vault.session.system().id(RequestId::mint)?;
+    let now = vault.session.system().now_ms();
+    let context = TextContext::to_institution(request_id, &vault.id(), &to.id());
+    Ok(vault.keys.statement(UploadRequest {
+        created: now,
+        operator_id: vault.session.server.operator_id(),
+        request_id,
+        patient_id: vault.id(),
+        institution_id: to.id(),
+        expires: now.saturating_add(millis(terms.expires)),
+        text: seal_text(to.recipient_key(), &context, text)?,
+    }))
 }
 
 pub(super) async fn request(vault: &Vault, request: RequestId) -> Result<OpenRequest> {

@@ -13,38 +13,9 @@ use protocol_spec::{
     permission::{Replaces, VerifiedPermission},
 };
 
-use crate::{Error, Result};
+use crate::Result;
 
-/// Whether a permission can still be presented.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, serde::Serialize)]
-#[serde(rename_all = "kebab-case")]
-pub enum PermissionState {
-    /// It can.
-    Live,
-    /// She revoked it.
-    Revoked,
-    /// Its time is over.
-    Expired,
-    /// Its uses are spent.
-    Spent,
-    /// Another permission has taken its place.
-    Replaced,
-}
-
-impl TryFrom<pb::PermissionState> for PermissionState {
-    type Error = Error;
-
-    fn try_from(state: pb::PermissionState) -> Result<Self> {
-        match state {
-            pb::PermissionState::Live => Ok(Self::Live),
-            pb::PermissionState::Revoked => Ok(Self::Revoked),
-            pb::PermissionState::Expired => Ok(Self::Expired),
-            pb::PermissionState::Spent => Ok(Self::Spent),
-            pb::PermissionState::Replaced => Ok(Self::Replaced),
-            pb::PermissionState::Unspecified => Err(protocol_spec::Error::Field { field: "state" }.into()),
-        }
-    }
-}
+pub use protocol_spec::permission::PermissionState;
 
 /// What was used of one permission, at least.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]

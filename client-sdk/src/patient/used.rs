@@ -7,6 +7,7 @@ use std::collections::{BTreeMap, HashMap, HashSet};
 use protocol_spec::{
     bodies::{ReleaseReceipt, ReleaseTicket, UploadReceipt},
     evidence::ProvenPresentation,
+    field::ReadsAs,
     ids::{InstitutionId, PermissionId, ReleaseId, UploadId},
     messages::{self as pb, history_entry::What},
     permission::{Kind, VerifiedPermission},
@@ -148,7 +149,7 @@ fn note_use(vault: &Vault, what: Option<What>, further: &mut Further) -> Result<
     match what {
         Some(What::Presented(presented)) => further.presented.push(presented),
         Some(What::Released(receipt)) => {
-            let said = receipt_of::<ReleaseReceipt>(vault, receipt)?;
+            let said = said_in::<ReleaseReceipt>(vault, receipt.statement)?;
             further.moved.push(Moved {
                 permission: said.permission_id,
                 session: Session::Release(said.release_id),
@@ -156,7 +157,7 @@ fn note_use(vault: &Vault, what: Option<What>, further: &mut Further) -> Result<
             });
         }
         Some(What::Stored(receipt)) => {
-            let said = receipt_of::<UploadReceipt>(vault, receipt)?;
+            let said = said_in::<UploadReceipt>(vault, receipt.statement)?;
             // What her own device has sealed anew costs no permission anything.
             if said.replaces.is_none() {
                 further.moved.push(Moved {
@@ -171,8 +172,9 @@ fn note_use(vault: &Vault, what: Option<What>, further: &mut Further) -> Result<
     Ok(())
 }
 
-fn receipt_of<T: Body>(vault: &Vault, receipt: pb::Receipt) -> Result<Verified<T>> {
-    Signed::<T>::try_from(receipt.statement)
+fn said_in<T: Body>(vault: &Vault, receipt: impl ReadsAs<Signed<T>>) -> Result<Verified<T>> {
+    receipt
+        .try_into()
         .and_then(|receipt| receipt.verify(vault.session.server.operator()))
         .map_err(tampered)
 }
@@ -227,7 +229,7 @@ async fn proven(
     let Some(ticket) = presented.release_ticket.clone() else {
         return Ok((id, None));
     };
-    let ticket = receipt_of::<ReleaseTicket>(vault, ticket)?;
+    let ticket = said_in::<ReleaseTicket>(vault, ticket.statement)?;
     if ticket.permission_id != id || ticket.presentation_hash != proven.hash {
         return Err(tampered("its ticket is for something else"));
     }

@@ -5,10 +5,9 @@ use std::sync::Arc;
 use crypto::{RecipientSecret, TextContext, open_text};
 use protocol_spec::{
     bodies::{DownloadRequest, ReferenceRequest},
-    field::SealedBytes,
+    field::{ReadsAs, SealedBytes},
     hash::Sha256Digest,
     ids::{InstitutionId, OperatorId, PatientId, RequestId},
-    messages as pb,
     permission::{Kind, PermissionBody},
     purpose::Purpose,
     statement::{Signed, Timestamped, Verified},
@@ -50,75 +49,53 @@ impl Asks {
         Self { met, mirror }
     }
 
-    pub(crate) async fn download(&self, statement: pb::Statement) -> Result<Asked> {
-        let (request, asker) = self
-            .verify_by(statement, |request: &DownloadRequest| request.institution_id)
-            .await?;
-        let DownloadRequest {
-            request_id,
-            operator_id,
-            patient_id,
-            expires,
-            root_epoch,
-            purpose,
-            ..
-        } = *request;
-        let (hash, text) = (request.hash(), request.text.clone());
-        self.met.request(request_id, &hash)?;
-        let receiver = asker.id();
-        Ok(Asked {
+    pub(crate) async fn download(&self, request: impl ReadsAs<Signed<DownloadRequest>>) -> Result<Asked> {
+        let asker = |request: &DownloadRequest| request.institution_id;
+        let (request, asker) = self.verify_by(request, asker).await?;
+        let asked = Asked {
             kind: Kind::Download,
-            request_id,
+            request_id: request.request_id,
+            hash: request.hash(),
+            expires: request.expires,
+            root_epoch: request.root_epoch,
+            receiver: asker.id(),
             asker,
-            receiver,
-            hash,
-            expires,
-            root_epoch,
-            purpose,
-            operator_id,
-            patient_id,
-            text,
-        })
+            purpose: request.purpose,
+            operator_id: request.operator_id,
+            patient_id: request.patient_id,
+            text: request.text.clone(),
+        };
+        self.met.request(asked.request_id, &asked.hash)?;
+        Ok(asked)
     }
 
-    pub(crate) async fn reference(&self, statement: pb::Statement) -> Result<Asked> {
-        let (request, asker) = self
-            .verify_by(statement, |request: &ReferenceRequest| request.institution_id)
-            .await?;
-        let ReferenceRequest {
-            request_id,
-            operator_id,
-            patient_id,
-            second_institution_id: receiver,
-            expires,
-            root_epoch,
-            purpose,
-            ..
-        } = *request;
-        let (hash, text) = (request.hash(), request.text.clone());
-        self.met.request(request_id, &hash)?;
-        Ok(Asked {
+    pub(crate) async fn reference(&self, request: impl ReadsAs<Signed<ReferenceRequest>>) -> Result<Asked> {
+        let asker = |request: &ReferenceRequest| request.institution_id;
+        let (request, asker) = self.verify_by(request, asker).await?;
+        let asked = Asked {
             kind: Kind::Reference,
-            request_id,
+            request_id: request.request_id,
+            hash: request.hash(),
+            expires: request.expires,
+            root_epoch: request.root_epoch,
+            receiver: request.second_institution_id,
             asker,
-            receiver,
-            hash,
-            expires,
-            root_epoch,
-            purpose,
-            operator_id,
-            patient_id,
-            text,
-        })
+            purpose: request.purpose,
+            operator_id: request.operator_id,
+            patient_id: request.patient_id,
+            text: request.text.clone(),
+        };
+        self.met.request(asked.request_id, &asked.hash)?;
+        Ok(asked)
     }
 
     /// Verifies a statement by the key of the institution that it names.
     async fn verify_by<T: Timestamped>(
         &self,
-        statement: pb::Statement,
+        statement: impl ReadsAs<Signed<T>>,
         claimed: impl Fn(&T) -> InstitutionId,
     ) -> Result<(Verified<T>, DirectoryEntry)> {
-        let signed = Signed::<T>::try_from(statement).map_err(Error::tampered(WHAT))?;
+        let signed = statement.try_into().map_err(Error::tampered(WHAT))?;
         let asker = self.mirror.institution(claimed(signed.claimed())).await?;
         Ok((signed.verify_by(&asker).map_err(Error::tampered(WHAT))?, asker))
     }

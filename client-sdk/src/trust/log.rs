@@ -8,10 +8,11 @@ use std::{collections::HashSet, sync::Arc, time::Duration};
 
 use protocol_spec::{
     api::{self, ConsistencyQuery},
+    field::ReadsAs,
     hash::Sha256Digest,
     log::{
-        Generation, NoteKey, Receipt, SignedCheckpoint, VerifiedCheckpoint, log_key_of, verify_consistency,
-        verify_inclusion,
+        Generation, NoteKey, Receipt, ReceiptClaim, SignedCheckpoint, VerifiedCheckpoint, log_key_of,
+        verify_consistency, verify_inclusion,
     },
     messages as pb,
     problem::Problem,
@@ -51,10 +52,13 @@ impl PinnedLog {
     #[tracing::instrument(level = "debug", name = "verify", skip_all)]
     pub(crate) async fn receipt<T: Body>(
         &self,
-        message: Option<pb::Receipt>,
+        receipt: impl ReadsAs<ReceiptClaim<T>>,
         what: &'static str,
     ) -> Result<Receipt<T>> {
-        let receipt = Receipt::verify(message, self.server.operator()).map_err(Error::tampered(what))?;
+        let receipt = receipt
+            .try_into()
+            .and_then(|claim| claim.verify(self.server.operator()))
+            .map_err(Error::tampered(what))?;
         self.accept(&receipt.checkpoint).await?;
         Ok(receipt)
     }
@@ -215,10 +219,7 @@ impl PinnedLog {
                 second: new.size,
             };
             let query = api::LOG_CONSISTENCY.ask([], query);
-            self.server
-                .get(query)
-                .await
-                .map(|proof: pb::ConsistencyProof| proof.path)
+            self.server.get(query).await.map(|proof| proof.path)
         };
         let path = match path {
             // A log that grows has every proof; one that has become smaller lacks them.

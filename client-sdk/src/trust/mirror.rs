@@ -125,7 +125,7 @@ impl Mirror {
         let checkpoint = loop {
             let after = kept.directory.head().events;
             let path = events_after(after, witnessed);
-            let page: pb::DirectoryEvents = self.server.get(path).await?;
+            let page = self.server.get(path).await?;
             whole.add(page.events.len(), page.encoded_len())?;
             let checkpoint = self.witnesses.believe(page.checkpoint.as_bytes())?;
             self.log.accept(&checkpoint).await?;

@@ -10,13 +10,14 @@ use crypto::{
 use protocol_spec::{
     attributes::Attributes,
     bodies::{RecordManifest, TakeBack, UploadReceipt},
+    field::ReadsAs,
     file_names::FileNames,
     hash::{ContentRoot, Sha256Digest},
     ids::{InstitutionId, PatientId, PermissionId, RecordId, VersionId},
-    log::Receipt,
+    log::{Receipt, ReceiptClaim},
     messages as pb,
     provenance::SealedManifest,
-    statement::{Signed, Verified},
+    statement::Verified,
 };
 use serde::{Serialize, Serializer, ser::SerializeStruct};
 
@@ -177,14 +178,18 @@ impl StoredRecords {
     }
 
     /// Checks what an institution has signed to take something back, and its place in the log; and the log's size.
-    pub(crate) async fn taken_back(&self, message: pb::Receipt) -> Result<(Verified<TakeBack>, u64)> {
-        let signed = Signed::<TakeBack>::try_from(message.statement).map_err(Error::tampered(TAKE_BACK))?;
+    pub(crate) async fn taken_back(
+        &self,
+        receipt: impl ReadsAs<ReceiptClaim<TakeBack>>,
+    ) -> Result<(Verified<TakeBack>, u64)> {
+        let claim = receipt.try_into().map_err(Error::tampered(TAKE_BACK))?;
+        let signed = claim.statement;
         let maker = self.mirror.institution(signed.claimed().institution_id).await?;
         let taken = signed.verify_by(&maker).map_err(Error::tampered(TAKE_BACK))?;
         if taken.operator_id != self.server.operator_id() {
             return Err(Error::tampered(TAKE_BACK)("it is for another server"));
         }
-        let log = self.log.included(message.proof, &taken.hash(), TAKE_BACK).await?;
+        let log = self.log.included(claim.proof, &taken.hash(), TAKE_BACK).await?;
         Ok((taken, log.size))
     }
 }

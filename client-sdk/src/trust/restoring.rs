@@ -212,7 +212,7 @@ impl Restorations {
         loop {
             let after = directory.head().events;
             let path = mirror::events_after(after, witnessed);
-            let page: pb::DirectoryEvents = self.server.get(path).await?;
+            let page = self.server.get(path).await?;
             whole.add(page.events.len(), page.encoded_len())?;
             let checkpoint = self.witnesses.believe(page.checkpoint.as_bytes())?;
             if let Some(before) = before.filter(|before| before.size != checkpoint.size) {
@@ -254,7 +254,7 @@ impl Restorations {
                 second: log.size,
             };
             let query = api::LOG_CONSISTENCY.ask([], query);
-            let proof: pb::ConsistencyProof = self.server.get(query).await?;
+            let proof = self.server.get(query).await?;
             let path: Result<Vec<_>, _> = proof.path.iter().map(|hash| hash.as_ref().try_into()).collect();
             path.map_err(|_| Error::tampered(WHAT)("a proof has no hashes"))?
         };

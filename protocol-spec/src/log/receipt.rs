@@ -48,6 +48,32 @@ fn verify_entry(
     proof.verify_by(&entry.bytes()?, operator)
 }
 
+/// A receipt as it came: parsed, and nothing of it verified.
+#[derive(Clone, Debug)]
+pub struct ReceiptClaim<T> {
+    /// What the operator is said to vouch for.
+    pub statement: Signed<T>,
+    /// Its place in the log.
+    pub proof: Option<pb::LogProof>,
+}
+
+impl<T: Body> TryFrom<pb::Receipt> for ReceiptClaim<T> {
+    type Error = Error;
+
+    fn try_from(pb::Receipt { statement, proof }: pb::Receipt) -> Result<Self, Error> {
+        let statement = statement.try_into()?;
+        Ok(Self { statement, proof })
+    }
+}
+
+impl<T: Body> TryFrom<Option<pb::Receipt>> for ReceiptClaim<T> {
+    type Error = Error;
+
+    fn try_from(message: Option<pb::Receipt>) -> Result<Self, Error> {
+        message.ok_or(Error::Field { field: "receipt" })?.try_into()
+    }
+}
+
 /// A receipt: the operator's statement with its place in the log.
 #[derive(Clone, Debug)]
 pub struct Receipt<T> {
@@ -60,13 +86,75 @@ pub struct Receipt<T> {
 impl<T: Body> Receipt<T> {
     /// Checks the operator's signature and the inclusion proof (LOG-3).
     pub fn verify(message: Option<pb::Receipt>, operator: &IdentityKey) -> Result<Self, Error> {
-        let pb::Receipt { statement, proof } = message.ok_or(Error::Field { field: "receipt" })?;
-        let statement = Signed::<T>::try_from(statement)?.verify(operator)?;
-        let checkpoint = verify_inclusion(proof, &statement.hash(), operator)?;
-        Ok(Self {
+        ReceiptClaim::try_from(message)?.verify(operator)
+    }
+}
+
+impl<T: Body> ReceiptClaim<T> {
+    /// Checks the operator's signature and the inclusion proof (LOG-3).
+    ///
+    /// # Errors
+    /// [`Error::Signature`], [`Error::LogProof`] or a malformed field.
+    pub fn verify(self, operator: &IdentityKey) -> Result<Receipt<T>, Error> {
+        let statement = self.statement.verify(operator)?;
+        let checkpoint = verify_inclusion(self.proof, &statement.hash(), operator)?;
+        Ok(Receipt {
             statement,
             checkpoint,
         })
+    }
+}
+
+/// A statement of a patient's device and its place in the log, as they came: parsed, and nothing of it verified.
+#[derive(Clone, Debug)]
+pub struct LoggedClaim<T> {
+    /// What a device is said to say.
+    pub statement: PatientSigned<T>,
+    /// Its place in the log.
+    pub proof: Option<pb::LogProof>,
+}
+
+impl<T: OfPatient> TryFrom<pb::LoggedStatement> for LoggedClaim<T> {
+    type Error = Error;
+
+    fn try_from(message: pb::LoggedStatement) -> Result<Self, Error> {
+        let pb::LoggedStatement { statement, proof } = message;
+        let statement = statement.try_into()?;
+        Ok(Self { statement, proof })
+    }
+}
+
+impl<T: OfPatient> TryFrom<Option<pb::LoggedStatement>> for LoggedClaim<T> {
+    type Error = Error;
+
+    fn try_from(message: Option<pb::LoggedStatement>) -> Result<Self, Error> {
+        let missing = Error::Field {
+            field: "logged statement",
+        };
+        message.ok_or(missing)?.try_into()
+    }
+}
+
+impl<T: OfPatient> LoggedClaim<T> {
+    /// Checks the device's chain and the inclusion proof (STM-6, LOG-3).
+    ///
+    /// # Errors
+    /// [`Error::Signature`], [`Error::LogProof`] or a malformed field.
+    pub fn verify(self, operator: &IdentityKey) -> Result<Logged<T>, Error> {
+        let statement = self.statement.verify()?;
+        let checkpoint = verify_inclusion(self.proof, &statement.hash(), operator)?;
+        Ok(Logged {
+            statement,
+            checkpoint,
+        })
+    }
+
+    /// The message that carries it, to be passed on.
+    pub fn to_message(&self) -> pb::LoggedStatement {
+        pb::LoggedStatement {
+            statement: Some((&self.statement).into()),
+            proof: self.proof.clone(),
+        }
     }
 }
 
@@ -82,12 +170,6 @@ pub struct Logged<T> {
 impl<T: OfPatient> Logged<T> {
     /// Checks the device's chain and the inclusion proof (STM-6, LOG-3).
     pub fn verify(message: pb::LoggedStatement, operator: &IdentityKey) -> Result<Self, Error> {
-        let pb::LoggedStatement { statement, proof } = message;
-        let statement = PatientSigned::<T>::try_from(statement)?.verify()?;
-        let checkpoint = verify_inclusion(proof, &statement.hash(), operator)?;
-        Ok(Self {
-            statement,
-            checkpoint,
-        })
+        LoggedClaim::try_from(message)?.verify(operator)
     }
 }

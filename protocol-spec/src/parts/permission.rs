@@ -82,3 +82,34 @@ impl RecordSelector {
         content::plaintext_len(self.stream_len).map(drop)
     }
 }
+
+/// Whether a permission can still be presented.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, serde::Serialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum PermissionState {
+    /// It can still be presented.
+    Live,
+    /// The patient has revoked it.
+    Revoked,
+    /// The time for which it held is over.
+    Expired,
+    /// All its uses or bytes are spent.
+    Spent,
+    /// Another permission has taken its place.
+    Replaced,
+}
+
+impl TryFrom<pb::PermissionState> for PermissionState {
+    type Error = Error;
+
+    fn try_from(state: pb::PermissionState) -> Result<Self, Error> {
+        match state {
+            pb::PermissionState::Live => Ok(Self::Live),
+            pb::PermissionState::Revoked => Ok(Self::Revoked),
+            pb::PermissionState::Expired => Ok(Self::Expired),
+            pb::PermissionState::Spent => Ok(Self::Spent),
+            pb::PermissionState::Replaced => Ok(Self::Replaced),
+            pb::PermissionState::Unspecified => Err(Error::Field { field: "state" }),
+        }
+    }
+}

@@ -57,34 +57,8 @@ pub(in crate::patient) async fn delegate_after(
     }
     // Before anything is signed for somebody who is not there.
     vault.session.patients.vault_key(to).await?;
-    let now = vault.session.system().now_ms();
-    let not_before = terms.not_before.unwrap_or(now.saturating_sub(CLOCK_TOLERANCE));
-    if terms.not_after <= now.max(not_before) {
-        return Err(Error::Usage("it would be over already: name a later end".into()));
-    }
-    vault
-        .session
-        .clock
-        .check_given(terms.not_before, terms.not_after)?;
-    let id = vault.session.system().id(DelegationId::mint)?;
-    let (name, known) = (Name::try_from(terms.name.clone())?, vault.keys.known());
-    let sealed = known.root()?.seal_delegate_name(&name, &vault.id(), &id)?;
-    let collections = Scope::new(terms.collections.clone())
-        .map_err(|_| Error::Usage("name one or more collections, and not the one of your own keys".into()))?;
-    let body = Delegation {
-        created: now,
-        operator_id: vault.session.server.operator_id(),
-        delegation_id: id,
-        patient_id: vault.id(),
-        delegate_id: to,
-        power: terms.power,
-        collections,
-        not_before,
-        not_after: terms.not_after,
-        root_epoch: known.newest().root_epoch,
-        sealed_name: SealedName::try_from(sealed)?,
-    };
-    let signed = vault.keys.statement(body);
+    let signed = vault.keys.statement(delegation_body(vault, to, terms)?);
+    let id = signed.claimed().delegation_id;
     let own = OwnDelegation {
         delegation: VerifiedDelegation::verify(signed.clone())?,
         end: None,
@@ -100,6 +74,36 @@ pub(in crate::patient) async fn delegate_after(
     heads::put_head(vault).await?;
     give_keys(vault, &own).await?;
     delegation::delegation_info(vault, &own)
+}
+
+fn delegation_body(vault: &Vault, to: PatientId, terms: &DelegationTerms) -> Result<Delegation> {
+    let now = vault.session.system().now_ms();
+    let not_before = terms.not_before.unwrap_or(now.saturating_sub(CLOCK_TOLERANCE));
+    if terms.not_after <= now.max(not_before) {
+        return Err(Error::Usage("it would be over already: name a later end".into()));
+    }
+    vault
+        .session
+        .clock
+        .check_given(terms.not_before, terms.not_after)?;
+    let id = vault.session.system().id(DelegationId::mint)?;
+    let (name, known) = (Name::try_from(terms.name.clone())?, vault.keys.known());
+    let sealed = known.root()?.seal_delegate_name(&name, &vault.id(), &id)?;
+    let collections = Scope::new(terms.collections.clone())
+        .map_err(|_| Error::Usage("name one or more collections, and not the one of your own keys".into()))?;
+    Ok(Delegation {
+        created: now,
+        operator_id: vault.session.server.operator_id(),
+        delegation_id: id,
+        patient_id: vault.id(),
+        delegate_id: to,
+        power: terms.power,
+        collections,
+        not_before,
+        not_after: terms.not_after,
+        root_epoch: known.newest().root_epoch,
+        sealed_name: SealedName::try_from(sealed)?,
+    })
 }
 
 /// Gives her delegates the keys that they have not yet: of epochs that came later (DLG-4).

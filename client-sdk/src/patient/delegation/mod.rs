@@ -20,6 +20,7 @@ use protocol_spec::{
     bodies::{Delegation, DelegationEnd},
     defence::Defence,
     delegation::{Power, VerifiedDelegation},
+    field::ReadsAs,
     ids::{CollectionId, DelegationId},
     messages as pb,
     patient::{Device, PatientSigned, PatientVerified},
@@ -204,7 +205,7 @@ async fn own_delegation(vault: &Vault, entry: pb::DelegationEntry) -> Result<Own
 
 pub(super) async fn own_delegation_statement(
     vault: &Vault,
-    statement: Option<pb::PatientStatement>,
+    statement: impl ReadsAs<PatientSigned<Delegation>>,
 ) -> Result<VerifiedDelegation> {
     let delegation = verify_delegation(statement)?;
     let hers =
@@ -220,10 +221,11 @@ pub(super) async fn own_delegation_statement(
 
 pub(super) async fn own_delegation_end(
     vault: &Vault,
-    statement: pb::PatientStatement,
+    statement: impl ReadsAs<PatientSigned<DelegationEnd>>,
     of: &VerifiedDelegation,
 ) -> Result<PatientVerified<DelegationEnd>> {
-    let end = PatientSigned::<DelegationEnd>::try_from(statement)
+    let end = statement
+        .try_into()
         .and_then(PatientSigned::verify)
         .map_err(tampered)?;
     listed::known_device(vault, end.device()).await?;
@@ -245,8 +247,9 @@ pub(super) async fn known_signer(
     listed::known_device(vault, own).await.map(drop)
 }
 
-fn verify_delegation(statement: Option<pb::PatientStatement>) -> Result<VerifiedDelegation> {
-    PatientSigned::<Delegation>::try_from(statement)
+fn verify_delegation(statement: impl ReadsAs<PatientSigned<Delegation>>) -> Result<VerifiedDelegation> {
+    statement
+        .try_into()
         .and_then(VerifiedDelegation::verify)
         .map_err(tampered)
 }

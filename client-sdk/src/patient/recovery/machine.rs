@@ -119,13 +119,7 @@ async fn restore(
     };
     let mut passed_over = enter(member, &newcomer).await?;
     let answer = device_lists(&own.connect(&pins, home.ground())?, None).await?;
-    // The lists are those that the member has verified and gone on with.
-    let ours = member.keys.known();
-    let shown = usize::try_from(ours.newest().sequence).ok();
-    let shown = Signed::<DeviceList>::try_from(shown.and_then(|at| answer.lists.get(at)).cloned());
-    if shown.map_err(tampered)?.hash() != ours.newest().hash() {
-        return Err(tampered("it is not the one that was signed just now"));
-    }
+    must_go_on_from(&member.keys.known(), &answer)?;
     let chain = own_chain(&answer.devices, own.id(), member.id())?;
     if let Some((waiting, _)) = waited {
         // The key to which the shares were sealed has served.
@@ -133,12 +127,7 @@ async fn restore(
     }
     let vault = opening::settle(home, unlock, pins, own, chain, answer).await?;
     if let Some(passed_over) = &mut passed_over {
-        // The vault is open, whatever fails from here on.
-        for (device, _) in &passed_over.removed {
-            if let Err(error) = removing::remove_device(&vault, *device, &HashSet::new(), &()).await {
-                passed_over.unfinished = Some(error.to_string());
-            }
-        }
+        finish_removals(&vault, passed_over).await;
     }
     let devices = listed::devices(&vault).await?;
     Ok(Recovered {
@@ -147,6 +136,26 @@ async fn restore(
         list_made,
         passed_over,
     })
+}
+
+/// Whether the lists are those that the member has verified and gone on with.
+fn must_go_on_from(ours: &Known, answer: &pb::DeviceLists) -> Result<()> {
+    let shown = usize::try_from(ours.newest().sequence).ok();
+    let shown = Signed::<DeviceList>::try_from(shown.and_then(|at| answer.lists.get(at)).cloned());
+    if shown.map_err(tampered)?.hash() == ours.newest().hash() {
+        Ok(())
+    } else {
+        Err(tampered("it is not the one that was signed just now"))
+    }
+}
+
+/// Removes for good who is not on the list any more. The vault is open, whatever fails from here on.
+async fn finish_removals(vault: &Vault, passed_over: &mut PassedOver) {
+    for (device, _) in &passed_over.removed {
+        if let Err(error) = removing::remove_device(vault, *device, &HashSet::new(), &()).await {
+            passed_over.unfinished = Some(error.to_string());
+        }
+    }
 }
 
 /// Adds a machine to the list of devices. If the newest root key does not open, or not lead on, the list goes on from the last one
