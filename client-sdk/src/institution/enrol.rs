@@ -16,7 +16,7 @@ use protocol_spec::{
     submitted,
 };
 
-use super::{Institution, ends::Ends, keys::Keys, office::Office};
+use super::{Institution, ends::Ends, keys::OfficeKeys, office::Office};
 use crate::{
     Error, Result, Unlock, clock,
     connect::bootstrap,
@@ -37,10 +37,10 @@ impl Institution {
         let name = Name::try_from(name.trim().to_owned())?;
         let home = ClosedHome::at(home);
         let keys = match home.principal() {
-            Ok(principal) if begun(&principal, &name) => Keys::open(&home, &principal, unlock)?.0,
+            Ok(principal) if begun(&principal, &name) => OfficeKeys::open(&home, &principal, unlock)?.0,
             _ => {
                 home.must_be_free()?;
-                Keys::create(&home, unlock, |key| principal(key, &name))?
+                OfficeKeys::create(&home, unlock, |key| principal(key, &name))?
             }
         };
         accreditation_request(&keys, name, home.system())
@@ -65,7 +65,7 @@ impl Institution {
                 home.create_without_secrets(&principal, proof.as_slice())?;
             }
         }
-        accreditation_request(&Keys::new(store), name, home.system())
+        accreditation_request(&OfficeKeys::new(store), name, home.system())
     }
 
     /// Enrols with the server of the link, by the accreditation that the registrar handed back.
@@ -81,7 +81,7 @@ impl Institution {
         let home = ClosedHome::at(home);
         let (principal, pins) = enrolling(&home, link).await?;
         let (who, unlock) = (principal.clone(), unlock.clone());
-        let (keys, home) = blocking(move || Keys::open(&home, &who, &unlock)).await?;
+        let (keys, home) = blocking(move || OfficeKeys::open(&home, &who, &unlock)).await?;
         Self::enrol_keys(home, pins, keys, accreditation).await
     }
 
@@ -97,11 +97,11 @@ impl Institution {
     ) -> Result<Self> {
         let home = ClosedHome::at(home);
         let (principal, pins) = enrolling(&home, link).await?;
-        let (keys, home) = Keys::of(store, &home, &principal)?;
+        let (keys, home) = OfficeKeys::of(store, &home, &principal)?;
         Self::enrol_keys(home, pins, keys, accreditation).await
     }
 
-    async fn enrol_keys(home: Home, pins: Pins, keys: Keys, accreditation: &[u8]) -> Result<Self> {
+    async fn enrol_keys(home: Home, pins: Pins, keys: OfficeKeys, accreditation: &[u8]) -> Result<Self> {
         let mut principal = home.principal()?;
         let message = enrolment(&home, &keys, &pins, accreditation)?;
         let name = message.keys.claimed().name.as_str().to_owned();
@@ -128,7 +128,7 @@ impl Institution {
         home.must_be_enrolled(&principal)?;
         let unlock = unlock.clone();
         let (keys, home) = blocking(move || {
-            let (keys, home) = Keys::open(&home, &principal, &unlock)?;
+            let (keys, home) = OfficeKeys::open(&home, &principal, &unlock)?;
             Ends::destroy_ended(&*keys.store, &home, clock::own_ms(&home)?)?;
             Ok((keys, home))
         })
@@ -144,13 +144,13 @@ impl Institution {
         let home = ClosedHome::at(home);
         let principal = home.principal_of(Kind::Institution)?;
         home.must_be_enrolled(&principal)?;
-        let (keys, home) = Keys::of(store, &home, &principal)?;
+        let (keys, home) = OfficeKeys::of(store, &home, &principal)?;
         Ends::destroy_ended(&*keys.store, &home, clock::own_ms(&home)?)?;
         Self::in_home(home, keys)
     }
 
     /// With the server and the name that the home has, which is unlocked.
-    fn in_home(home: Home, keys: Keys) -> Result<Self> {
+    fn in_home(home: Home, keys: OfficeKeys) -> Result<Self> {
         let principal = home.principal()?;
         let pins = home.pins(&principal)?;
         let name = principal.name.unwrap_or_default();
@@ -177,7 +177,7 @@ fn principal(key: &IdentityKey, name: &Name) -> Principal {
 
 /// The request to the registrar, for the newest recipient key.
 pub(super) fn accreditation_request(
-    keys: &Keys,
+    keys: &OfficeKeys,
     name: Name,
     system: &dyn System,
 ) -> Result<(InstitutionId, Vec<u8>)> {
@@ -200,7 +200,7 @@ fn begun(principal: &Principal, name: &Name) -> bool {
 
 /// Opens the accreditation that the registrar handed back: it is for these keys, and the secret in it opens.
 pub(super) fn open_file(
-    keys: &Keys,
+    keys: &OfficeKeys,
     registrar: &IdentityKey,
     file: &[u8],
 ) -> Result<(Signed<Accreditation>, bytes::Bytes)> {
@@ -224,7 +224,12 @@ pub(super) fn open_file(
 }
 
 /// Puts the enrolment together. It is checked as the server will check it, so that a wrong file is found here.
-fn enrolment(home: &Home, keys: &Keys, pins: &Pins, file: &[u8]) -> Result<submitted::EnrolInstitution> {
+fn enrolment(
+    home: &Home,
+    keys: &OfficeKeys,
+    pins: &Pins,
+    file: &[u8],
+) -> Result<submitted::EnrolInstitution> {
     let (accreditation, secret) = open_file(keys, &pins.registrar, file)?;
     let statement = institution_keys(home, keys, pins, &accreditation)?;
     let entry = directory::Institution::verify(
@@ -246,7 +251,7 @@ fn enrolment(home: &Home, keys: &Keys, pins: &Pins, file: &[u8]) -> Result<submi
 /// with the same bytes.
 fn institution_keys(
     home: &Home,
-    keys: &Keys,
+    keys: &OfficeKeys,
     pins: &Pins,
     accreditation: &Signed<Accreditation>,
 ) -> Result<Signed<InstitutionKeys>> {

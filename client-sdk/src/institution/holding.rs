@@ -23,11 +23,11 @@ pub(super) struct Holding<'a> {
     used: Used,
     /// The last release was opened by this run.
     is_new: bool,
-    limits: Limits,
+    limits: SignedLimits,
 }
 
 /// What the patient signed.
-struct Limits {
+struct SignedLimits {
     not_before: u64,
     not_after: u64,
     uses: u32,
@@ -76,7 +76,7 @@ impl<'a> Holding<'a> {
             used: used.map_err(damaged)?.unwrap_or_default(),
             is_new: false,
             permission: id,
-            limits: Limits {
+            limits: SignedLimits {
                 not_before,
                 not_after,
                 uses,
@@ -245,7 +245,7 @@ mod tests {
             permission: "perm".to_owned(),
             used: Used::default(),
             is_new: false,
-            limits: Limits {
+            limits: SignedLimits {
                 not_before: 0,
                 not_after: u64::MAX,
                 uses: 1,

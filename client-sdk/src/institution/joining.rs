@@ -14,7 +14,7 @@ use protocol_spec::{
 
 use super::{
     keeping_up::take_keys,
-    keys::{CERTIFICATE, Keys},
+    keys::{CERTIFICATE, OfficeKeys},
     office::Office,
 };
 use crate::{
@@ -69,7 +69,7 @@ pub(super) async fn join(
     let store = blocking(move || FileKeyStore::open(&home, &principal, &unlock)).await?;
     let home = store.home().clone();
     let mut principal = home.principal()?;
-    let keys = Keys {
+    let keys = OfficeKeys {
         institution,
         certificate: None,
         store: Arc::new(store),

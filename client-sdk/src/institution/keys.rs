@@ -19,7 +19,7 @@ use crate::{
 };
 
 /// The keys of the institution, or of one terminal with its certificate.
-pub(super) struct Keys {
+pub(super) struct OfficeKeys {
     pub(super) institution: InstitutionId,
     /// By which right, if this is not the institution's own home.
     pub(super) certificate: Option<Signed<TerminalCertificate>>,
@@ -27,7 +27,7 @@ pub(super) struct Keys {
     pub(super) store: Arc<dyn KeyStore>,
 }
 
-impl Keys {
+impl OfficeKeys {
     pub(super) fn new(store: Arc<dyn KeyStore>) -> Self {
         Self {
             institution: InstitutionId::from(&store.signing_key()),

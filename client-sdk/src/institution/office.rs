@@ -9,7 +9,7 @@ use protocol_spec::{
     submitted::Submitted,
 };
 
-use super::keys::Keys;
+use super::keys::OfficeKeys;
 use crate::{
     DirectoryEntry, Error, Result,
     home::{Home, Pins},
@@ -20,14 +20,14 @@ use crate::{
 /// The state that the functions of `institution` work on.
 pub(crate) struct Office {
     pub(super) session: Session,
-    pub(super) keys: Keys,
+    pub(super) keys: OfficeKeys,
     /// That the registrar accredited.
     pub(super) name: String,
 }
 
 impl Office {
     /// Requests are signed as `id`: the institution's, or its terminal's.
-    pub(super) fn new(home: Home, pins: Pins, keys: Keys, id: &str, name: String) -> Result<Self> {
+    pub(super) fn new(home: Home, pins: Pins, keys: OfficeKeys, id: &str, name: String) -> Result<Self> {
         let session = Session::new(home, pins, &id, Arc::new(StoredSigner(keys.store.clone())))?;
         Ok(Self { session, keys, name })
     }

@@ -55,7 +55,7 @@ pub(super) struct Grant<'a> {
 
 /// How far a permission goes.
 #[derive(Clone, Debug)]
-pub(crate) struct Limits {
+pub(crate) struct PermissionLimits {
     /// In milliseconds since 1970; none: from now on.
     pub(crate) not_before: Option<u64>,
     /// In milliseconds since 1970.
@@ -111,7 +111,7 @@ pub(crate) async fn sign_permit(
     vault: &Vault,
     asked: &Asked,
     chosen: Vec<OwnRecord>,
-    limits: &Limits,
+    limits: &PermissionLimits,
     behalf: Option<&VerifiedDelegation>,
 ) -> Result<(PermissionId, SignedAnswer)> {
     let receiver = vault.session.mirror.as_of_now(asked.receiver).await?;
@@ -123,7 +123,7 @@ pub(crate) async fn sign_permit(
         .fold(0, u64::saturating_add);
     // Transfers that break off are charged too, so without a limit there is room for as much again.
     let enough = all.saturating_mul(u64::from(limits.uses)).saturating_mul(2);
-    let limits = Limits {
+    let limits = PermissionLimits {
         bytes: Some(limits.bytes.unwrap_or(enough)),
         ..limits.clone()
     };
@@ -172,7 +172,7 @@ pub(crate) async fn sign_permit_collection(
     vault: &Vault,
     asked: &Asked,
     of: InCollection,
-    limits: &Limits,
+    limits: &PermissionLimits,
 ) -> Result<(PermissionId, SignedAnswer)> {
     let (selector, key) = {
         let ring = ring::refresh_ring(vault).await?;
@@ -197,7 +197,7 @@ pub(crate) async fn sign_permit_selector(
     vault: &Vault,
     asked: &Asked,
     (selector, key): (CollectionSelector, CollectionKey),
-    limits: &Limits,
+    limits: &PermissionLimits,
     behalf: Option<&VerifiedDelegation>,
 ) -> Result<(PermissionId, SignedAnswer)> {
     let receiver = vault.session.mirror.as_of_now(asked.receiver).await?;
@@ -221,7 +221,7 @@ async fn sign_answer(
     vault: &Vault,
     grant: Grant<'_>,
     key: PermissionKey,
-    limits: &Limits,
+    limits: &PermissionLimits,
 ) -> Result<(PermissionId, SignedAnswer)> {
     let id = grant.id;
     let permission = sign_permission(vault, grant, key, limits).await?;
@@ -273,7 +273,7 @@ pub(super) async fn sign_permission(
     vault: &Vault,
     grant: Grant<'_>,
     key: PermissionKey,
-    limits: &Limits,
+    limits: &PermissionLimits,
 ) -> Result<SignedPermission> {
     must_go_on(grant.to)?;
     let Grant { to, behalf, .. } = grant;

@@ -20,8 +20,8 @@ use crate::{
     Error, Result,
     patient::{
         acts, catching_up, given, heads,
-        known::{Known, tampered},
-        listed::{self, Newcomer, Proof, RecipientKeys},
+        known::{KnownDevices, tampered},
+        listed::{self, ListProof, Newcomer, RecipientKeys},
         ring,
         vault::{Vault, ring::Ring},
     },
@@ -33,7 +33,7 @@ pub(super) enum Change<'a> {
     Add(&'a Newcomer<'a>, &'a [DeviceId]),
     /// Removes some, as the newest list says, and adds one in their place.
     Replace(
-        &'a (dyn Fn(&Known) -> Vec<DeviceId> + Sync),
+        &'a (dyn Fn(&KnownDevices) -> Vec<DeviceId> + Sync),
         Option<&'a Newcomer<'a>>,
     ),
     Name(DeviceId, &'a Name),
@@ -102,7 +102,7 @@ pub(super) async fn change(vault: &Vault, change: &Change<'_>) -> Result<()> {
 
 fn next_list(
     vault: &Vault,
-    known: &Known,
+    known: &KnownDevices,
     keys: &RecipientKeys,
     ring: &Ring,
     change: &Change<'_>,
@@ -151,7 +151,7 @@ fn only_list(vault: &Vault, next: DeviceList) -> submitted::ChangeDevices {
 /// The list with one more device, which announces that these leave.
 fn with_newcomer(
     vault: &Vault,
-    known: &Known,
+    known: &KnownDevices,
     mut next: DeviceList,
     newcomer: &Newcomer<'_>,
     leaving: &[DeviceId],
@@ -173,7 +173,7 @@ fn with_newcomer(
 }
 
 /// Takes devices off the list, and with them whoever has put a root key that does not open.
-fn leave(vault: &Vault, known: &Known, next: &mut DeviceList, mut old: Vec<DeviceId>) -> Result<()> {
+fn leave(vault: &Vault, known: &KnownDevices, next: &mut DeviceList, mut old: Vec<DeviceId>) -> Result<()> {
     // Whoever has put a root key that does not open is given no other; but she is asked about it.
     let more = given::responsible(vault, known);
     if !more.is_empty() && !more.iter().any(|id| old.contains(id)) {
@@ -196,7 +196,7 @@ fn leave(vault: &Vault, known: &Known, next: &mut DeviceList, mut old: Vec<Devic
 /// Makes a new root key, seals it to the devices of the list, and adds one if there is one to add.
 fn under_new_root(
     vault: &Vault,
-    (known, keys, ring): (&Known, &RecipientKeys, &Ring),
+    (known, keys, ring): (&KnownDevices, &RecipientKeys, &Ring),
     mut next: DeviceList,
     newcomer: Option<&Newcomer<'_>>,
 ) -> Result<submitted::ChangeDevices> {
@@ -252,9 +252,9 @@ fn new_device(
     let root_key = seal_root_key(newcomer.recipient_key, &context, root)?;
     let (patient, hash, device) = (vault.id(), list.hash(), newcomer.id());
     let approval = match newcomer.proof {
-        Proof::Code(code) => Bytes::copy_from_slice(&code.approval(&patient, &hash, &device)),
-        Proof::Secret(secret) => Bytes::copy_from_slice(&secret.approval(&patient, &hash, &device)),
-        Proof::Same => Bytes::new(),
+        ListProof::Code(code) => Bytes::copy_from_slice(&code.approval(&patient, &hash, &device)),
+        ListProof::Secret(secret) => Bytes::copy_from_slice(&secret.approval(&patient, &hash, &device)),
+        ListProof::Same => Bytes::new(),
     };
     Ok(submitted::NewDevice {
         chain: vault.keys.chain.extended(certificate)?,
@@ -284,7 +284,7 @@ fn root_keys(
     next.devices.iter().map(seal).collect()
 }
 
-fn previous_root(vault: &Vault, known: &Known, root: &VaultRootKey) -> Result<KeyWrap> {
+fn previous_root(vault: &Vault, known: &KnownDevices, root: &VaultRootKey) -> Result<KeyWrap> {
     let (epoch, previous) = known.goes_on_from().ok_or_else(|| known.unusable())?;
     Ok((&root.wrap_previous(previous, &vault.id(), epoch)?).into())
 }
@@ -365,7 +365,7 @@ pub(super) fn own_chain(
 }
 
 /// How many root epochs before the next one are passed over (DEV-30).
-fn passed_over(known: &Known) -> u64 {
+fn passed_over(known: &KnownDevices) -> u64 {
     let from = known.goes_on_from().map_or(0, |(epoch, _)| epoch);
     known.newest().root_epoch.saturating_sub(from)
 }

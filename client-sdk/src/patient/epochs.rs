@@ -69,7 +69,7 @@ impl RootEpochs {
             let Some(vault_key) = self.at(epoch).map(|at| at.vault_key.clone()) else {
                 break;
             };
-            let place = Place {
+            let place = RootKeyPlace {
                 patient,
                 epoch,
                 vault_key: &vault_key,
@@ -153,13 +153,13 @@ fn links(state: &pb::DeviceLists) -> BTreeMap<u64, Vec<(u64, &[u8])>> {
 }
 
 /// Where a root key belongs.
-struct Place<'a> {
+struct RootKeyPlace<'a> {
     patient: PatientId,
     epoch: u64,
     vault_key: &'a RecipientKey,
 }
 
-impl Place<'_> {
+impl RootKeyPlace<'_> {
     /// The root key that was sealed to a device.
     fn sealed(&self, own: &DeviceKeys, sealed: Option<pb::Sealed>) -> Option<RootKeys> {
         let context = RootKeyContext {

@@ -15,7 +15,7 @@ use crate::{
     patient::{
         catching_up,
         delegation::{self, OwnDelegation},
-        known::{Known, tampered},
+        known::{KnownDevices, tampered},
         listed, permissions,
         signers::Words,
         standing::{OwnPermission, PermissionState},
@@ -128,7 +128,7 @@ pub(super) async fn left_behind(vault: &Vault) -> Result<Vec<(DeviceId, usize)>>
 /// has added and are listed still. This one stays, and whatever it has come by: it is in her hand.
 pub(super) fn going_with(
     vault: &Vault,
-    known: &Known,
+    known: &KnownDevices,
     device: DeviceId,
     keep: impl Fn(DeviceId) -> bool,
 ) -> Vec<DeviceId> {
@@ -293,7 +293,7 @@ impl Order {
 
 /// The devices that are to go because the newest root key does not open, or not lead on, with those that are there by their word;
 /// recovery members have their time (DEV-23). None if it does.
-pub(super) fn responsible(vault: &Vault, known: &Known) -> Vec<DeviceId> {
+pub(super) fn responsible(vault: &Vault, known: &KnownDevices) -> Vec<DeviceId> {
     let mut going = responsible_with_members(vault, known);
     going.retain(|id| {
         let listed = known.newest().device(*id);
@@ -303,7 +303,7 @@ pub(super) fn responsible(vault: &Vault, known: &Known) -> Vec<DeviceId> {
 }
 
 /// The devices and recovery members that put root keys which do not open, and those that are there by their word.
-pub(super) fn responsible_with_members(vault: &Vault, known: &Known) -> Vec<DeviceId> {
+pub(super) fn responsible_with_members(vault: &Vault, known: &KnownDevices) -> Vec<DeviceId> {
     let mut going = Vec::new();
     for device in known.responsible() {
         let with = going_with(vault, known, device, |_| false);

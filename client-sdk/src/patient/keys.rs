@@ -22,22 +22,22 @@ use crate::{
     home::{ClosedHome, Home, Kind, Pins, Principal, seeds},
     patient::{
         device_keys::DeviceKeys,
-        known::{Known, tampered},
+        known::{KnownDevices, tampered},
     },
 };
 
 /// A patient on this device.
-pub(super) struct Keys {
+pub(super) struct PatientKeys {
     pub(super) patient: PatientId,
     pub(super) own: DeviceKeys,
     /// Leads from her id to the device.
     pub(super) chain: DeviceChain,
     /// The lists of devices, and what follows from the root key; newer ones take their place as they are met. No
     /// panic leaves it half-changed.
-    known: RwLock<Arc<Known>>,
+    known: RwLock<Arc<KnownDevices>>,
 }
 
-impl Keys {
+impl PatientKeys {
     /// Makes a new vault's keys and keeps them in the home. The identity key signs twice, and is gone (DEV-2).
     pub(super) fn create(home: &ClosedHome, unlock: &Unlock, pins: &Pins) -> Result<(Self, Home)> {
         let identity = SigningIdentity::generate()?;
@@ -81,7 +81,7 @@ impl Keys {
         chain: DeviceChain,
         state: pb::DeviceLists,
     ) -> Result<(Self, Home)> {
-        let known = Known::read(state, &own, &chain)?;
+        let known = KnownDevices::read(state, &own, &chain)?;
         let message = pb::DeviceChain::from(&chain).encode_to_vec();
         let lists = known.state().encode_to_vec();
         let files: [(&str, &[u8]); 2] = [(CHAIN, &message), (LISTS, &lists)];
@@ -90,7 +90,7 @@ impl Keys {
     }
 
     /// Those of a device that is kept in no home.
-    pub(super) fn in_memory(own: DeviceKeys, chain: DeviceChain, known: Known) -> Self {
+    pub(super) fn in_memory(own: DeviceKeys, chain: DeviceChain, known: KnownDevices) -> Self {
         Self {
             patient: known.newest().patient_id,
             own,
@@ -113,7 +113,7 @@ impl Keys {
             .and_then(|bytes| protocol_spec::messages::decode::<pb::DeviceChain>(&bytes).ok())
             .and_then(|chain| DeviceChain::try_from(Some(chain)).ok())
             .ok_or_else(|| damaged(CHAIN))?;
-        let known = stored(&home)?.and_then(|state| Known::read(state, &own, &chain).ok());
+        let known = stored(&home)?.and_then(|state| KnownDevices::read(state, &own, &chain).ok());
         let known = known.ok_or_else(|| damaged(LISTS))?;
         Ok((Self::in_memory(own, chain, known), home))
     }
@@ -142,7 +142,7 @@ impl Keys {
     }
 
     /// What this device knows now.
-    pub(super) fn known(&self) -> Arc<Known> {
+    pub(super) fn known(&self) -> Arc<KnownDevices> {
         self.known.read().unwrap_or_else(PoisonError::into_inner).clone()
     }
 
@@ -154,7 +154,7 @@ impl Keys {
 
     /// Takes newer lists up, in the home first: whatever another process has kept there stays if it is newer still
     /// (DEV-14).
-    pub(super) fn learn(&self, home: &Home, known: Known) -> Result<Arc<Known>> {
+    pub(super) fn learn(&self, home: &Home, known: KnownDevices) -> Result<Arc<KnownDevices>> {
         let kept = stored(home)?.unwrap_or_default().lists;
         let fresh = &known.state().lists;
         // One continues the other, or the server shows two histories.

@@ -18,14 +18,14 @@ use crate::{
 };
 
 /// Verified lists, and the keys of every root epoch up to the newest, as far as they open.
-pub(crate) struct Known {
+pub(crate) struct KnownDevices {
     /// As it lies in the home: all lists, the sealed root key, the ones before.
     state: pb::DeviceLists,
     history: DeviceHistory,
     epochs: RootEpochs,
 }
 
-impl Known {
+impl KnownDevices {
     /// Verifies all lists, and opens what they come with (DEV-2 to DEV-5). A root key that does not open is left out as long
     /// as there is any that does (DEV-30).
     pub(super) fn read(state: pb::DeviceLists, own: &DeviceKeys, chain: &DeviceChain) -> Result<Self> {

@@ -48,7 +48,7 @@ pub(super) async fn check_log(vault: &Vault, acts: &mut Acts, from: u64) -> Resu
     let checkpoint = vault.session.log.scan(from, &(), visit).await?;
     // After the log: whatever stands there is in these by now.
     reading_acts::read_acts(vault, acts).await?;
-    let mut shown = Shown::new(&salt);
+    let mut shown = ShownLeaves::new(&salt);
     acts.iter()
         .filter_map(|act| act.statement())
         .for_each(|statement| shown.add(&statement));
@@ -66,7 +66,7 @@ pub(super) async fn check_log(vault: &Vault, acts: &mut Acts, from: u64) -> Resu
 }
 
 /// What is logged and is no act: what the operator has signed, and what others do in emergencies.
-async fn show_others(vault: &Vault, shown: &mut Shown<'_>) -> Result<()> {
+async fn show_others(vault: &Vault, shown: &mut ShownLeaves<'_>) -> Result<()> {
     let mut pages = paged::history_pages(vault);
     while let Some(page) = pages.next().await? {
         for what in page.entries.into_iter().filter_map(|entry| entry.what) {
@@ -85,7 +85,7 @@ async fn show_others(vault: &Vault, shown: &mut Shown<'_>) -> Result<()> {
 }
 
 /// Each place takes its own kind of statement: what is to be hidden cannot be passed off as another.
-fn show_other(vault: &Vault, what: What, shown: &mut Shown<'_>) -> Result<()> {
+fn show_other(vault: &Vault, what: What, shown: &mut ShownLeaves<'_>) -> Result<()> {
     match what {
         What::Presented(presented) => {
             if let Some(ticket) = presented.release_ticket {
@@ -139,12 +139,12 @@ fn must_be_hers(vault: &Vault, patient: PatientId) -> Result<()> {
 }
 
 /// Leaves of the vault whose statements the server shows.
-struct Shown<'a> {
+struct ShownLeaves<'a> {
     salt: &'a VaultSalt,
     leaves: HashSet<[u8; 32]>,
 }
 
-impl<'a> Shown<'a> {
+impl<'a> ShownLeaves<'a> {
     fn new(salt: &'a VaultSalt) -> Self {
         let leaves = HashSet::new();
         Self { salt, leaves }

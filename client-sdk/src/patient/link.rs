@@ -28,7 +28,7 @@ use crate::{
         device_keys::DeviceKeys,
         devices::{self, own_chain},
         known::tampered,
-        listed::{self, Newcomer, Proof},
+        listed::{self, ListProof, Newcomer},
         lists::device_lists,
         opening,
         vault::Vault,
@@ -249,7 +249,7 @@ pub(super) async fn approve_device(
         recipient_key: &pending.recipient_key,
         kind: DeviceKind::Device,
         name: &Name::try_from(name.to_owned())?,
-        proof: Proof::Code(&pending.code),
+        proof: ListProof::Code(&pending.code),
     };
     devices::add_device(vault, &newcomer).await?;
     Ok(pending.id())

@@ -19,7 +19,7 @@ use protocol_spec::{
 use crate::{
     Error, Result,
     patient::{
-        known::{Known, tampered},
+        known::{KnownDevices, tampered},
         lists::device_lists,
         vault::Vault,
     },
@@ -69,7 +69,7 @@ pub(super) async fn find_device(vault: &Vault, id_or_name: &str) -> Result<Devic
 /// A new device as the list names it.
 pub(super) fn listed(
     vault: &Vault,
-    known: &Known,
+    known: &KnownDevices,
     root: &VaultRootKey,
     newcomer: &Newcomer<'_>,
 ) -> Result<ListedDevice> {
@@ -97,19 +97,19 @@ pub(super) fn sealed_name(
 
 /// Asks for newer lists, verifies and keeps them. The server must show the newest that this device has seen, and
 /// whatever comes after that must continue it (DEV-14).
-pub(crate) async fn refresh_devices(vault: &Vault) -> Result<Arc<Known>> {
+pub(crate) async fn refresh_devices(vault: &Vault) -> Result<Arc<KnownDevices>> {
     Ok(fetch_devices(vault).await?.0)
 }
 
 /// As `refresh_devices`, with the X-Wing keys of the newest list's devices.
-pub(super) async fn fetch_devices(vault: &Vault) -> Result<(Arc<Known>, RecipientKeys)> {
+pub(super) async fn fetch_devices(vault: &Vault) -> Result<(Arc<KnownDevices>, RecipientKeys)> {
     match ask_for_devices(vault).await {
         Err(error) => Err(vault.session.restorations.or_restored(error).await),
         fetched => fetched,
     }
 }
 
-async fn ask_for_devices(vault: &Vault) -> Result<(Arc<Known>, RecipientKeys)> {
+async fn ask_for_devices(vault: &Vault) -> Result<(Arc<KnownDevices>, RecipientKeys)> {
     let known = vault.keys.known();
     let seen = known.newest();
     // Before the server is asked: what another process sees later is no older state.
@@ -139,14 +139,14 @@ async fn ask_for_devices(vault: &Vault) -> Result<(Arc<Known>, RecipientKeys)> {
     lists.extend_from_slice(newer);
     let devices = answer.devices.clone();
     let state = known.with_newer(lists, answer);
-    let fresh = Known::read(state, &vault.keys.own, &vault.keys.chain)?;
+    let fresh = KnownDevices::read(state, &vault.keys.own, &vault.keys.chain)?;
     let keys = recipient_keys(fresh.newest(), &devices)?;
     let _lock = vault.session.home.lock().await?;
     Ok((vault.keys.learn(&vault.session.home, fresh)?, keys))
 }
 
 /// What is known when a root epoch is; newer lists are asked for if it is not.
-pub(crate) async fn known_epoch(vault: &Vault, epoch: u64) -> Result<Arc<Known>> {
+pub(crate) async fn known_epoch(vault: &Vault, epoch: u64) -> Result<Arc<KnownDevices>> {
     let known = vault.keys.known();
     if known.newest().root_epoch >= epoch {
         return Ok(known);
@@ -155,7 +155,7 @@ pub(crate) async fn known_epoch(vault: &Vault, epoch: u64) -> Result<Arc<Known>>
 }
 
 /// Whether a device that a verified chain leads to is, or was, on her lists (DEV-8).
-pub(super) async fn known_device(vault: &Vault, device: &Device) -> Result<Arc<Known>> {
+pub(super) async fn known_device(vault: &Vault, device: &Device) -> Result<Arc<KnownDevices>> {
     let mut known = vault.keys.known();
     if known.device(device.id()).is_none() {
         known = refresh_devices(vault).await?;
@@ -190,12 +190,12 @@ pub(crate) struct Newcomer<'a> {
     pub(crate) kind: DeviceKind,
     pub(crate) name: &'a Name,
     /// By which the list is proven to it.
-    pub(crate) proof: Proof<'a>,
+    pub(crate) proof: ListProof<'a>,
 }
 
 /// What a device that is added shares with the one that adds it.
 #[derive(Clone, Copy)]
-pub(crate) enum Proof<'a> {
+pub(crate) enum ListProof<'a> {
     /// The code that it shows.
     Code(&'a LinkCode),
     /// The secret from which its keys follow.

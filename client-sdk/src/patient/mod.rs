@@ -100,7 +100,7 @@ mod wraps;
 
 pub(crate) use self::emergency::OpenedBy;
 pub(crate) use self::{
-    answers::{Limits, SignedAnswer},
+    answers::{PermissionLimits, SignedAnswer},
     listing::OwnRecord,
     vault::Vault,
 };

@@ -7,7 +7,8 @@ use crate::{
     connect::bootstrap,
     home::{ClosedHome, Home, Kind, Pins, Principal},
     patient::{
-        acts, collections, device_keys::DeviceKeys, enrolling, keys::Keys, known::Known, vault::Vault,
+        acts, collections, device_keys::DeviceKeys, enrolling, keys::PatientKeys, known::KnownDevices,
+        vault::Vault,
     },
     session::blocking,
 };
@@ -31,9 +32,9 @@ pub(super) async fn enrol(
     let (keys, home) = {
         let (unlock, pins) = (unlock.clone(), pins.clone());
         blocking(move || match begun {
-            None => Keys::create(&home, &unlock, &pins),
+            None => PatientKeys::create(&home, &unlock, &pins),
             Some(claimed) => {
-                let (keys, home) = Keys::open(&home, &claimed, &unlock)?;
+                let (keys, home) = PatientKeys::open(&home, &claimed, &unlock)?;
                 let mut principal = home.principal()?;
                 principal.set_pins(&pins);
                 home.save(&principal)?;
@@ -49,7 +50,12 @@ pub(super) async fn enrol(
     enrolled
 }
 
-async fn register(home: Home, pins: Pins, keys: Keys, invitation: Option<&InvitationText>) -> Result<Vault> {
+async fn register(
+    home: Home,
+    pins: Pins,
+    keys: PatientKeys,
+    invitation: Option<&InvitationText>,
+) -> Result<Vault> {
     let vault = Vault::with(home, pins, keys)?;
     let message = vault
         .keys
@@ -69,7 +75,7 @@ pub(super) async fn open(home: Ground, unlock: &Unlock) -> Result<Vault> {
     let claimed = home.principal_of(Kind::Patient)?;
     home.must_be_enrolled(&claimed)?;
     let unlock = unlock.clone();
-    let (keys, home) = blocking(move || Keys::open(&home, &claimed, &unlock)).await?;
+    let (keys, home) = blocking(move || PatientKeys::open(&home, &claimed, &unlock)).await?;
     let pins = home.pins(&home.principal()?)?;
     Vault::with(home, pins, keys)
 }
@@ -83,12 +89,14 @@ pub(super) async fn settle(
     chain: DeviceChain,
     answer: pb::DeviceLists,
 ) -> Result<Vault> {
-    let patient = Known::read(answer.clone(), &own, &chain)?.newest().patient_id;
+    let patient = KnownDevices::read(answer.clone(), &own, &chain)?
+        .newest()
+        .patient_id;
     let mut principal = Principal::new(Kind::Patient, patient);
     principal.set_pins(&pins);
     principal.enrolled = true;
     let unlock = unlock.clone();
-    let kept = blocking(move || Keys::keep(&home, &unlock, &principal, own, chain, answer));
+    let kept = blocking(move || PatientKeys::keep(&home, &unlock, &principal, own, chain, answer));
     let (keys, home) = kept.await?;
     Vault::with(home, pins, keys)
 }

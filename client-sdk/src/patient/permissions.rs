@@ -19,7 +19,7 @@ use crate::{
         lines, paged,
         refs::InstitutionRef,
         ring, shown,
-        standing::{Misfit, OwnPermission, PermissionState, Shown, stand},
+        standing::{Misfit, OwnPermission, PermissionState, ShownPermission, stand},
         used,
         vault::{Vault, acts::hidden},
     },
@@ -159,7 +159,7 @@ async fn read_permissions(vault: &Vault) -> Result<Result<Vec<OwnPermission>, Mi
     let mut shown = Vec::new();
     for mut entry in paged::permission_entries(vault).await? {
         let permission = own_permission(vault, entry.permission.take()).await?;
-        shown.push(Shown { permission, entry });
+        shown.push(ShownPermission { permission, entry });
     }
     shown::check_permissions(vault, &before, &shown).await?;
     let all_proven = used::add_use(vault, &mut used, further, &shown).await?;

@@ -24,7 +24,7 @@ use crate::{
         devices::{self, Change, unknown},
         given::{self, Given, GivenKind, Holding, Item},
         gone, heads,
-        known::Known,
+        known::KnownDevices,
         listed::{self, DeviceInfo, Newcomer},
         rekey, replacing, revoking,
         vault::Vault,
@@ -115,7 +115,7 @@ pub(super) async fn replace_devices(
 async fn shut_out(vault: &Vault, device: DeviceId, keep: &HashSet<String>) -> Result<ShutOut> {
     // By the list that is changed: when another device is faster, by the one that it has made.
     let going = Mutex::new(Vec::new());
-    let listed = |known: &Known| -> Vec<DeviceId> {
+    let listed = |known: &KnownDevices| -> Vec<DeviceId> {
         let all = if Defence::SignersWord.is_off() {
             vec![device]
         } else {
@@ -155,9 +155,9 @@ async fn shut_out(vault: &Vault, device: DeviceId, keep: &HashSet<String>) -> Re
 /// (DEV-27). Gives the members.
 async fn shut_out_devices(
     vault: &Vault,
-    listed: &(dyn Fn(&Known) -> Vec<DeviceId> + Sync),
+    listed: &(dyn Fn(&KnownDevices) -> Vec<DeviceId> + Sync),
 ) -> Result<Vec<DeviceId>> {
-    let of_kind = |known: &Known, members: bool| {
+    let of_kind = |known: &KnownDevices, members: bool| {
         let mut some = listed(known);
         some.retain(|id| {
             let listed = known.newest().device(*id);
@@ -166,7 +166,7 @@ async fn shut_out_devices(
         some
     };
     let members = of_kind(&vault.keys.known(), true);
-    let devices = |known: &Known| of_kind(known, false);
+    let devices = |known: &KnownDevices| of_kind(known, false);
     if !devices(&vault.keys.known()).is_empty() {
         devices::change(vault, &Change::Replace(&devices, None)).await?;
     }

@@ -17,7 +17,7 @@ use crate::{
     DirectoryEntry, Error, Result,
     ground::{System, millis},
     patient::{
-        answers::{self, Grant, Limits},
+        answers::{self, Grant, PermissionLimits},
         heads, listed,
         listing::{self, OwnRecord},
         permissions, replacing,
@@ -28,9 +28,14 @@ use crate::{
 };
 
 impl PermitTerms {
-    pub(crate) fn limits(&self, asked: &Asked, replaces: Option<Replaces>, system: &dyn System) -> Limits {
+    pub(crate) fn limits(
+        &self,
+        asked: &Asked,
+        replaces: Option<Replaces>,
+        system: &dyn System,
+    ) -> PermissionLimits {
         let from = self.not_before.unwrap_or_else(|| system.now_ms());
-        Limits {
+        PermissionLimits {
             not_before: self.not_before,
             not_after: from.saturating_add(millis(self.expires)),
             uses: self.uses,
@@ -65,7 +70,7 @@ pub(super) async fn request_upload(
         conditions: None,
         behalf: None,
     };
-    let limits = Limits {
+    let limits = PermissionLimits {
         not_before: None,
         not_after: ends,
         uses: terms.uses,

@@ -16,7 +16,7 @@ use crate::{
     Error, Result,
     patient::{
         catching_up,
-        known::Known,
+        known::KnownDevices,
         listed, shown,
         vault::{
             Vault,
@@ -60,7 +60,7 @@ pub(super) async fn ring_to_go_on(vault: &Vault) -> Result<Ring> {
     }
 }
 
-async fn shown_collections(vault: &Vault) -> Result<(pb::CollectionList, Arc<Known>)> {
+async fn shown_collections(vault: &Vault) -> Result<(pb::CollectionList, Arc<KnownDevices>)> {
     let before = catching_up::known_acts(vault).await?.acts().clone();
     let placed = before.last_placement();
     let list = vault.get(api::COLLECTIONS.here()).await?;
@@ -77,7 +77,7 @@ async fn shown_collections(vault: &Vault) -> Result<(pb::CollectionList, Arc<Kno
 
 /// Opens collections by the root keys that this device has, and what then is missing by what is kept of epochs that are over.
 /// Also whether anything is kept, as far as it was asked for.
-async fn open_ring(vault: &Vault, list: pb::CollectionList, known: &Known) -> Result<(Ring, bool)> {
+async fn open_ring(vault: &Vault, list: pb::CollectionList, known: &KnownDevices) -> Result<(Ring, bool)> {
     let mut ring = Ring::with(list.last_placement);
     for message in &list.collections {
         let (id, epochs) = ring.take(known, message)?;

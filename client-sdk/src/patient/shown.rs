@@ -17,7 +17,7 @@ use crate::{
     Contradiction, Error, Result,
     patient::{
         catching_up,
-        standing::Shown,
+        standing::ShownPermission,
         vault::{
             Vault,
             acts::{hidden, text},
@@ -77,7 +77,7 @@ pub(super) async fn check_records(
 }
 
 /// Whether all permissions are shown, as she signed them, revoked those that are, and no others (VLT-5).
-pub(super) async fn check_permissions(vault: &Vault, before: &Acts, shown: &[Shown]) -> Result<()> {
+pub(super) async fn check_permissions(vault: &Vault, before: &Acts, shown: &[ShownPermission]) -> Result<()> {
     if Defence::VaultHeads.is_off() {
         return Ok(());
     }
@@ -191,6 +191,6 @@ pub(crate) async fn check_receipt_head(vault: &Vault, named: Option<HeadRef>) ->
     }))
 }
 
-fn is_revoked(own: &Shown) -> bool {
+fn is_revoked(own: &ShownPermission) -> bool {
     own.entry.state() == PermissionState::Revoked
 }

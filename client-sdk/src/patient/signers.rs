@@ -12,7 +12,7 @@ use protocol_spec::{
 
 use crate::{
     Result,
-    patient::{known::Known, permissions, standing::OwnPermission, vault::Vault},
+    patient::{known::KnownDevices, permissions, standing::OwnPermission, vault::Vault},
 };
 
 /// By whose word each of her permissions is given.
@@ -61,7 +61,7 @@ impl Words {
     }
 }
 
-impl Known {
+impl KnownDevices {
     /// Whether this device's word still is hers.
     fn is_hers(&self, device: DeviceId) -> bool {
         Defence::SignersWord.is_off() || self.newest().device(device).is_some()

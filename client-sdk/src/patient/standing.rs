@@ -101,7 +101,7 @@ impl Left {
 }
 
 /// A permission as it was verified, and what the server says of it.
-pub(super) struct Shown {
+pub(super) struct ShownPermission {
     pub(super) permission: VerifiedPermission,
     pub(super) entry: pb::PermissionEntry,
 }
@@ -112,17 +112,17 @@ pub(super) struct Misfit(pub(super) String);
 
 /// How all her permissions stand now. Which are revoked was compared with the acts before.
 pub(super) fn stand(
-    shown: Vec<Shown>,
+    shown: Vec<ShownPermission>,
     used: impl Fn(&PermissionId) -> Use,
     is_over: impl Fn(u64) -> bool,
 ) -> Result<Result<Vec<OwnPermission>, Misfit>> {
-    let replaces = |one: &Shown| {
+    let replaces = |one: &ShownPermission| {
         let replaced = one.permission.replaces?;
         Some((replaced.permission_hash, one.permission.permission_id))
     };
     let successors: HashMap<Sha256Digest, PermissionId> = shown.iter().filter_map(replaces).collect();
     let mut own = Vec::with_capacity(shown.len());
-    for Shown { permission, entry } in shown {
+    for ShownPermission { permission, entry } in shown {
         let id = permission.permission_id;
         let said = PermissionState::try_from(entry.state())?;
         let successor = successors.get(&permission.hash()).copied();

@@ -19,7 +19,7 @@ use crate::{
     Error, Result,
     patient::{
         paged,
-        standing::{Shown, Use},
+        standing::{ShownPermission, Use},
         vault::Vault,
     },
 };
@@ -56,20 +56,20 @@ impl Spent {
 pub(super) struct Further {
     entries: u64,
     presented: Vec<pb::Presented>,
-    moved: Vec<Moved>,
+    moved: Vec<UsedBytes>,
     /// Something in it is not proven, which the history shows as such. It counts for nothing, and is looked at again.
     unproven: bool,
 }
 
 /// A receipt of what came of a session.
-struct Moved {
+struct UsedBytes {
     permission: PermissionId,
-    session: Session,
+    session: UsingSession,
     bytes: u64,
 }
 
 #[derive(Clone, Copy, PartialEq, Eq, Hash)]
-enum Session {
+enum UsingSession {
     Upload(UploadId),
     Release(ReleaseId),
 }
@@ -93,10 +93,10 @@ impl Used {
     }
 
     /// A session has its receipt: a record is one use, a release is one if it has handed out something.
-    fn ended(&mut self, moved: &Moved) {
+    fn ended(&mut self, moved: &UsedBytes) {
         let brought = match moved.session {
-            Session::Upload(_) => true,
-            Session::Release(release) => {
+            UsingSession::Upload(_) => true,
+            UsingSession::Release(release) => {
                 self.open.remove(&release.to_string());
                 moved.bytes > 0
             }
@@ -150,9 +150,9 @@ fn note_use(vault: &Vault, what: Option<What>, further: &mut Further) -> Result<
         Some(What::Presented(presented)) => further.presented.push(presented),
         Some(What::Released(receipt)) => {
             let said = said_in::<ReleaseReceipt>(vault, receipt.statement)?;
-            further.moved.push(Moved {
+            further.moved.push(UsedBytes {
                 permission: said.permission_id,
-                session: Session::Release(said.release_id),
+                session: UsingSession::Release(said.release_id),
                 bytes: said.bytes,
             });
         }
@@ -160,9 +160,9 @@ fn note_use(vault: &Vault, what: Option<What>, further: &mut Further) -> Result<
             let said = said_in::<UploadReceipt>(vault, receipt.statement)?;
             // What her own device has sealed anew costs no permission anything.
             if said.replaces.is_none() {
-                further.moved.push(Moved {
+                further.moved.push(UsedBytes {
                     permission: said.permission_id,
-                    session: Session::Upload(said.upload_id),
+                    session: UsingSession::Upload(said.upload_id),
                     bytes: said.stream_len,
                 });
             }
@@ -185,7 +185,7 @@ pub(super) async fn add_use(
     vault: &Vault,
     used: &mut Used,
     further: Further,
-    shown: &[Shown],
+    shown: &[ShownPermission],
 ) -> Result<bool> {
     let by_id: HashMap<PermissionId, &VerifiedPermission> = shown
         .iter()
@@ -282,10 +282,10 @@ mod tests {
         }
     }
 
-    fn released(bytes: u64) -> Moved {
-        Moved {
+    fn released(bytes: u64) -> UsedBytes {
+        UsedBytes {
             permission: ID,
-            session: Session::Release(ReleaseId::from_bytes([2; 16])),
+            session: UsingSession::Release(ReleaseId::from_bytes([2; 16])),
             bytes,
         }
     }
@@ -315,8 +315,8 @@ mod tests {
             assert_eq!((of.spent, of.open, of.bytes), (spent, 0, bytes));
         }
         let mut used = Used::default();
-        used.ended(&Moved {
-            session: Session::Upload(UploadId::from_bytes([3; 16])),
+        used.ended(&UsedBytes {
+            session: UsingSession::Upload(UploadId::from_bytes([3; 16])),
             ..released(9)
         });
         assert_eq!((used.of(&ID).spent, used.of(&ID).bytes), (1, 9));

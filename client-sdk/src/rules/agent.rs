@@ -8,7 +8,7 @@ use protocol_spec::ids::RequestId;
 use serde::{Deserialize, Serialize};
 
 use super::{
-    answers::{Kept, State},
+    answers::{AnswerState, KeptAnswer},
     outcome::{Decision, Outcome, is_about_the_request},
     store::{FOLDER, StandingRules},
 };
@@ -116,8 +116,8 @@ impl Agent<'_> {
     /// What a request gets, once that has been kept and sent; none when it has been answered or has expired.
     async fn decide(&mut self, rules: &StandingRules, request: RequestId) -> Result<Option<Decision>> {
         self.not_older(rules)?;
-        if let Some(kept) = Kept::load(self.patient.vault.home(), request)? {
-            return if kept.state == State::Signed {
+        if let Some(kept) = KeptAnswer::load(self.patient.vault.home(), request)? {
+            return if kept.state == AnswerState::Signed {
                 self.settle_one(rules, kept).await.map(Some)
             } else {
                 Ok(None)

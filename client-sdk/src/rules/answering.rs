@@ -7,14 +7,14 @@ use protocol_spec::{conditions::Conditions, ids::RequestId, messages::RequestSta
 
 use super::{
     agent::Agent,
-    answers::{By, Given, Kept, State},
+    answers::{AnswerKind, AnswerState, By, KeptAnswer},
     outcome::{Decision, Outcome, is_about_the_request},
     store::StandingRules,
     verdict::{Answer, Verdict},
 };
 use crate::{
     Error, Result,
-    patient::{HistoryWhat, Limits, OwnRecord, answers, requests},
+    patient::{HistoryWhat, OwnRecord, PermissionLimits, answers, requests},
     trust::Asked,
 };
 
@@ -58,7 +58,13 @@ impl Agent<'_> {
         }))
     }
 
-    async fn sign(&self, asked: &Asked, answer: &Answer, mut own: Vec<OwnRecord>, by: By) -> Result<Kept> {
+    async fn sign(
+        &self,
+        asked: &Asked,
+        answer: &Answer,
+        mut own: Vec<OwnRecord>,
+        by: By,
+    ) -> Result<KeptAnswer> {
         let (permission, signed) = match answer {
             Answer::Permit(grant) => {
                 // The very records that were evaluated, not what their ids mean by now.
@@ -66,7 +72,7 @@ impl Agent<'_> {
                     let id = (record.entry.record_id, record.entry.version_id);
                     grant.records.contains(&id)
                 });
-                let limits = Limits {
+                let limits = PermissionLimits {
                     not_before: None,
                     not_after: grant.not_after,
                     uses: grant.uses,
@@ -87,11 +93,11 @@ impl Agent<'_> {
                 return Err(Error::Usage("nothing is signed for what is left to her".into()));
             }
         };
-        Ok(Kept::new(asked.request_id, by, permission, &signed))
+        Ok(KeptAnswer::new(asked.request_id, by, permission, &signed))
     }
 
     /// Sends a kept answer and notes what became of it.
-    async fn send(&self, mut kept: Kept) -> Result<Outcome> {
+    async fn send(&self, mut kept: KeptAnswer) -> Result<Outcome> {
         let home = self.patient.vault.home();
         let outcome = match answers::submit(&self.patient.vault, &kept.answer(home)?).await {
             Ok(()) => kept.outcome(home)?,
@@ -99,22 +105,22 @@ impl Agent<'_> {
                 if self.arrived_before(&kept).await? {
                     kept.outcome(home)?
                 } else {
-                    kept.state = State::Answered;
+                    kept.state = AnswerState::Answered;
                     Outcome::Ask {
                         why: "it had another answer already".into(),
                     }
                 }
             }
             Err(error) if is_about_the_request(&error) && !error.passes() => {
-                kept.state = State::Refused;
+                kept.state = AnswerState::Refused;
                 Outcome::Ask {
                     why: error.to_string(),
                 }
             }
             Err(error) => return Err(error),
         };
-        if kept.state == State::Signed {
-            kept.state = State::Sent;
+        if kept.state == AnswerState::Signed {
+            kept.state = AnswerState::Sent;
         }
         kept.save(home)?;
         Ok(outcome)
@@ -122,13 +128,13 @@ impl Agent<'_> {
 
     /// Whether the answer that the server has is this one, sent before a crash. The history shows a rule only for the
     /// very statement that was kept.
-    async fn arrived_before(&self, kept: &Kept) -> Result<bool> {
+    async fn arrived_before(&self, kept: &KeptAnswer) -> Result<bool> {
         let history = self.patient.history().await?;
         Ok(history.iter().any(|item| match (&item.what, &kept.verdict) {
-            (HistoryWhat::Permitted { permission, rule, .. }, Given::Permitted) => {
+            (HistoryWhat::Permitted { permission, rule, .. }, AnswerKind::Permitted) => {
                 rule.is_some() && kept.permission_id == Some(permission.id.to_string())
             }
-            (HistoryWhat::Denied { request, rule }, Given::Denied) => {
+            (HistoryWhat::Denied { request, rule }, AnswerKind::Denied) => {
                 rule.is_some() && kept.request_id == request.to_string()
             }
             _ => false,
@@ -142,19 +148,19 @@ impl Agent<'_> {
         report: &mut (dyn FnMut(Decision) + Send),
     ) -> Result<()> {
         self.not_older(rules)?;
-        for kept in Kept::all(self.patient.vault.home())? {
-            if kept.state == State::Signed {
+        for kept in KeptAnswer::all(self.patient.vault.home())? {
+            if kept.state == AnswerState::Signed {
                 report(self.settle_one(rules, kept).await?);
             }
         }
         Ok(())
     }
 
-    pub(super) async fn settle_one(&self, rules: &StandingRules, mut kept: Kept) -> Result<Decision> {
+    pub(super) async fn settle_one(&self, rules: &StandingRules, mut kept: KeptAnswer) -> Result<Decision> {
         let home = self.patient.vault.home();
         let (request, rule) = (kept.request(home)?, Some(kept.rule.clone()));
         let outcome = if kept.sequence != rules.sequence {
-            kept.state = State::Withdrawn;
+            kept.state = AnswerState::Withdrawn;
             kept.save(home)?;
             Outcome::Ask {
                 why: "the rules changed before its answer was known to have arrived: look into the history"

@@ -25,7 +25,7 @@ use crate::{Result, home::Home, patient::SignedAnswer};
 /// One answer, as it is kept.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
-pub(super) struct Kept {
+pub(super) struct KeptAnswer {
     format: u32,
     pub(super) request_id: String,
     /// The name of the rule, and the number of the rules that it stood in.
@@ -33,12 +33,12 @@ pub(super) struct Kept {
     pub(super) sequence: u64,
     /// When it was signed, in milliseconds since 1970.
     pub(super) at: u64,
-    pub(super) verdict: Given,
+    pub(super) verdict: AnswerKind,
     #[serde(skip_serializing_if = "Option::is_none", default)]
     pub(super) permission_id: Option<String>,
     /// SHA-256 of the body that was signed.
     statement: String,
-    pub(super) state: State,
+    pub(super) state: AnswerState,
     /// The exact message as it was sent first, in base64.
     message: String,
 }
@@ -46,7 +46,7 @@ pub(super) struct Kept {
 /// Which answer a file of this folder holds.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
-pub(super) enum Given {
+pub(super) enum AnswerKind {
     Permitted,
     Denied,
 }
@@ -54,7 +54,7 @@ pub(super) enum Given {
 /// How far an answer has come, as the diagram above has it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
-pub(super) enum State {
+pub(super) enum AnswerState {
     Signed,
     Sent,
     Answered,
@@ -70,7 +70,7 @@ pub(super) struct By {
     pub(super) at: u64,
 }
 
-impl Kept {
+impl KeptAnswer {
     pub(super) fn new(
         request: RequestId,
         by: By,
@@ -84,12 +84,12 @@ impl Kept {
             sequence: by.sequence,
             at: by.at,
             verdict: match answer {
-                SignedAnswer::Permission(_) => Given::Permitted,
-                SignedAnswer::Denial(_) => Given::Denied,
+                SignedAnswer::Permission(_) => AnswerKind::Permitted,
+                SignedAnswer::Denial(_) => AnswerKind::Denied,
             },
             permission_id: permission.map(|id| id.to_string()),
             statement: answer.statement_hash().to_string(),
-            state: State::Signed,
+            state: AnswerState::Signed,
             message: BASE64.encode(&answer.bytes()),
         }
     }
@@ -99,10 +99,10 @@ impl Kept {
         let damaged = || home.damaged(&file(&self.request_id));
         let bytes = BASE64.decode(self.message.as_bytes()).map_err(|_| damaged())?;
         let answer = match self.verdict {
-            Given::Permitted => decode(&bytes)
+            AnswerKind::Permitted => decode(&bytes)
                 .and_then(SubmitPermission::read)
                 .map(|message| SignedAnswer::Permission(Box::new(message))),
-            Given::Denied => decode(&bytes)
+            AnswerKind::Denied => decode(&bytes)
                 .and_then(SubmitDenial::read)
                 .map(SignedAnswer::Denial),
         };
@@ -164,7 +164,7 @@ impl Kept {
 
 /// For her history: the rules that gave answers, by the hash of what was signed.
 pub(crate) fn rules_by_statement(home: &Home) -> Result<HashMap<String, String>> {
-    let kept = Kept::all(home)?;
+    let kept = KeptAnswer::all(home)?;
     Ok(kept.into_iter().map(|kept| (kept.statement, kept.rule)).collect())
 }
 

@@ -29,7 +29,7 @@ impl Rules<String> {
                 cause: "the file is longer than 1 MiB".into(),
             });
         }
-        let file: File = toml::from_str(text).map_err(|error| Error::RulesFile {
+        let file: RulesFile = toml::from_str(text).map_err(|error| Error::RulesFile {
             line: line(text, error.span().map_or(0, |span| span.start)),
             cause: error.message().trim().replace('\n', ", "),
         })?;
@@ -64,15 +64,15 @@ impl Rules<String> {
 
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields, rename_all = "kebab-case")]
-struct File {
+struct RulesFile {
     format: Spanned<u32>,
     #[serde(default)]
-    rule: Vec<Spanned<Entry>>,
+    rule: Vec<Spanned<RuleEntry>>,
 }
 
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields, rename_all = "kebab-case")]
-struct Entry {
+struct RuleEntry {
     name: String,
     from: String,
     kind: KindWord,
@@ -119,7 +119,7 @@ struct TermsEntry {
     uses: Option<NonZeroU32>,
 }
 
-impl Entry {
+impl RuleEntry {
     fn check(self) -> Result<Rule<String>, &'static str> {
         let sound = |text: &str, most: usize| {
             (1..=most).contains(&text.len()) && !text.chars().any(char::is_control) && text.trim() == text

@@ -23,7 +23,7 @@ pub(super) use self::files::write_all;
 pub(crate) use self::lookup::must_go_on;
 use self::{
     files::MirrorFiles,
-    held::{Kept, Mirrored},
+    held::{KeptDirectory, Mirrored},
 };
 use super::{log::PinnedLog, witnesses::Witnesses};
 use crate::{Contradiction, Error, Result, connect::Server, home::Home, pages::Whole};
@@ -74,7 +74,7 @@ impl Mirror {
     /// True if a checkpoint accepted within the last second lists exactly the events we hold: then the server need not be asked.
     /// That checkpoint is written to the home as if it had come with events, at most once a second.
     #[tracing::instrument(level = "debug", name = "verify", skip_all)]
-    async fn covered_by_recent_checkpoint(&self, kept: Option<&mut Kept>) -> Result<bool> {
+    async fn covered_by_recent_checkpoint(&self, kept: Option<&mut KeptDirectory>) -> Result<bool> {
         // Only with the events comes one that the quorum has cosigned.
         if self.witnesses.are_asked_for() || Defence::DirectoryHead.is_off() {
             return Ok(false);
@@ -110,7 +110,7 @@ impl Mirror {
 
     /// Reads the events since the last, verifies each and its place in the log, and that there are no others (LOG-16).
     #[tracing::instrument(level = "debug", name = "verify", skip_all)]
-    async fn catch_up(&self, mut before: Option<Kept>) -> Result<Kept> {
+    async fn catch_up(&self, mut before: Option<KeptDirectory>) -> Result<KeptDirectory> {
         if let Some(kept) = &mut before {
             // It counts whatever comes of the answer.
             self.files.keep_said(kept).await?;

@@ -16,7 +16,7 @@ use crate::{
     Error, Result,
     patient::{
         acts,
-        delegation::{self, Answer, DelegationInfo, DelegationState, OwnDelegation},
+        delegation::{self, DelegateAnswer, DelegationInfo, DelegationState, OwnDelegation},
         heads, ring, signers,
         vault::{Vault, ring::Ring},
     },
@@ -63,7 +63,7 @@ pub(in crate::patient) async fn delegate_after(
         delegation: VerifiedDelegation::verify(signed.clone())?,
         end: None,
         given: Vec::new(),
-        answer: Answer::None,
+        answer: DelegateAnswer::None,
     };
     let message = submitted::PutDelegation {
         delegation: signed,

@@ -87,12 +87,12 @@ pub(super) struct OwnDelegation {
     /// Epochs whose keys the delegate was given.
     given: Vec<Collection>,
     /// What the delegate has said to it, as the server says: for lists alone.
-    answer: Answer,
+    answer: DelegateAnswer,
 }
 
 /// What a delegate has said.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Answer {
+enum DelegateAnswer {
     None,
     Accepted,
     Refused,
@@ -101,8 +101,12 @@ enum Answer {
 impl OwnDelegation {
     pub(super) fn state(&self, now: Moment) -> DelegationState {
         match (state(&self.delegation, self.end.is_some(), now), self.answer) {
-            (DelegationState::Live | DelegationState::NotYet, Answer::None) => DelegationState::Offered,
-            (DelegationState::Live | DelegationState::NotYet, Answer::Refused) => DelegationState::Refused,
+            (DelegationState::Live | DelegationState::NotYet, DelegateAnswer::None) => {
+                DelegationState::Offered
+            }
+            (DelegationState::Live | DelegationState::NotYet, DelegateAnswer::Refused) => {
+                DelegationState::Refused
+            }
             (state, _) => state,
         }
     }
@@ -196,9 +200,9 @@ async fn own_delegation(vault: &Vault, entry: pb::DelegationEntry) -> Result<Own
         end,
         given,
         answer: match (entry.accepted, entry.refused) {
-            (_, true) => Answer::Refused,
-            (true, false) => Answer::Accepted,
-            (false, false) => Answer::None,
+            (_, true) => DelegateAnswer::Refused,
+            (true, false) => DelegateAnswer::Accepted,
+            (false, false) => DelegateAnswer::None,
         },
     })
 }

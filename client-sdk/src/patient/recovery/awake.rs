@@ -10,7 +10,7 @@ use crate::{
     Error, Ground, Result,
     home::{ClosedHome, Pins},
     patient::{
-        device_keys::DeviceKeys, devices::own_chain, keys::Keys, known::Known, link::approved,
+        device_keys::DeviceKeys, devices::own_chain, keys::PatientKeys, known::KnownDevices, link::approved,
         lists::device_lists, vault::Vault,
     },
 };
@@ -42,13 +42,13 @@ impl Awake {
             secret.check_approval(approval, patient, list, device)
         })?;
         let chain = own_chain(&answer.devices, own.id(), id)?;
-        let known = Known::read(answer, &own, &chain)?;
+        let known = KnownDevices::read(answer, &own, &chain)?;
         let listed = known.newest().device(own.id());
         if listed.is_none_or(|device| device.kind != DeviceKind::Recovery) {
             return Err(Error::tampered("the list of devices")("it is no recovery member"));
         }
         let home = ClosedHome::at(ground.with_files_of_a_moment());
-        let keys = Keys::in_memory(own, chain, known);
+        let keys = PatientKeys::in_memory(own, chain, known);
         Ok(Self {
             vault: Vault::with(home.scratch()?, pins.clone(), keys)?,
         })

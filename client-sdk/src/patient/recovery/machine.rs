@@ -24,8 +24,8 @@ use crate::{
         device_keys::DeviceKeys,
         devices::{self, Change, own_chain},
         given, heads,
-        known::{Known, tampered},
-        listed::{self, Newcomer, Proof},
+        known::{KnownDevices, tampered},
+        listed::{self, ListProof, Newcomer},
         lists::device_lists,
         opening,
         recovery::awake::Awake,
@@ -115,7 +115,7 @@ async fn restore(
         recipient_key: own.recipient.public(),
         kind: DeviceKind::Device,
         name: &name,
-        proof: Proof::Same,
+        proof: ListProof::Same,
     };
     let mut passed_over = enter(member, &newcomer).await?;
     let answer = device_lists(&own.connect(&pins, home.ground())?, None).await?;
@@ -139,7 +139,7 @@ async fn restore(
 }
 
 /// Whether the lists are those that the member has verified and gone on with.
-fn must_go_on_from(ours: &Known, answer: &pb::DeviceLists) -> Result<()> {
+fn must_go_on_from(ours: &KnownDevices, answer: &pb::DeviceLists) -> Result<()> {
     let shown = usize::try_from(ours.newest().sequence).ok();
     let shown = Signed::<DeviceList>::try_from(shown.and_then(|at| answer.lists.get(at)).cloned());
     if shown.map_err(tampered)?.hash() == ours.newest().hash() {
@@ -166,7 +166,7 @@ async fn enter(member: &Vault, newcomer: &Newcomer<'_>) -> Result<Option<PassedO
         devices::add_device(member, newcomer).await?;
         return Ok(None);
     }
-    let all = |known: &Known| given::responsible_with_members(member, known);
+    let all = |known: &KnownDevices| given::responsible_with_members(member, known);
     let done = devices::change(member, &Change::Replace(&all, Some(newcomer))).await;
     // Recovery members of theirs may be settled: they have their time (DEV-23).
     if matches!(&done, Err(error) if error.is_problem(Problem::RecoveryKept)) {

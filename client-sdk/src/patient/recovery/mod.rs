@@ -23,7 +23,7 @@ use crate::{
     Error, Progress, Result,
     patient::{
         devices, given,
-        listed::{self, Newcomer, Proof},
+        listed::{self, ListProof, Newcomer},
         removing,
         vault::Vault,
     },
@@ -70,7 +70,7 @@ pub(super) async fn add_member(
         recipient_key: recipient.public(),
         kind: DeviceKind::Recovery,
         name: &Name::try_from(name.to_owned())?,
-        proof: Proof::Secret(secret),
+        proof: ListProof::Secret(secret),
     };
     let id = DeviceId::from(&identity.public());
     let mut member = RecoveryMember {

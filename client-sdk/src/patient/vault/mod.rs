@@ -25,7 +25,7 @@ use crate::{
     Error, Result,
     clock::Moment,
     home::{Home, Pins},
-    patient::{keys::Keys, refs::InstitutionRef},
+    patient::{keys::PatientKeys, refs::InstitutionRef},
     session::Session,
 };
 
@@ -37,7 +37,7 @@ pub struct Patient {
 /// The state that the functions of `patient` work on.
 pub(crate) struct Vault {
     pub(super) session: Session,
-    pub(super) keys: Keys,
+    pub(super) keys: PatientKeys,
     /// What this session knows of her collections.
     pub(super) ring: KnownRing,
     /// What has been done to the vault, as this home has seen it.
@@ -49,7 +49,7 @@ pub(crate) struct Vault {
 }
 
 impl Vault {
-    pub(super) fn with(home: Home, pins: Pins, keys: Keys) -> Result<Self> {
+    pub(super) fn with(home: Home, pins: Pins, keys: PatientKeys) -> Result<Self> {
         let session = Session::new(home, pins, &keys.own.id(), keys.own.signing.clone())?;
         Ok(Self {
             placements: SeenPlacements::new(session.home.clone()),

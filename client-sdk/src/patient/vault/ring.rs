@@ -18,7 +18,7 @@ use protocol_spec::{
 
 use crate::{
     Error, Result,
-    patient::known::{Known, readable},
+    patient::known::{KnownDevices, readable},
 };
 
 /// The ring that this session has. It is replaced as a whole: whoever looks something up holds no lock.
@@ -73,7 +73,7 @@ impl Ring {
     /// Opens a collection as the server shows it, and tells its id and how many epochs it has had.
     pub(in crate::patient) fn take(
         &mut self,
-        known: &Known,
+        known: &KnownDevices,
         message: &pb::CollectionEpochs,
     ) -> Result<(CollectionId, usize)> {
         let id = CollectionId::try_from(message.collection_id.as_ref())?;
@@ -181,7 +181,7 @@ impl Ring {
 impl Keyed {
     /// Opens a collection as the server shows it. A key that does not open must not stand in the way of the other collections
     /// (DEV-25). The current one counts only under the newest root key, which no removed device knows (DEV-31).
-    fn open(known: &Known, id: CollectionId, message: &pb::CollectionEpochs) -> Result<Self> {
+    fn open(known: &KnownDevices, id: CollectionId, message: &pb::CollectionEpochs) -> Result<Self> {
         let (patient, newest) = (known.newest().patient_id, known.newest().root_epoch);
         let open_name = |(_, root): (u64, &VaultRootKey)| {
             root.open_collection_name(&message.sealed_name, &patient, &id)

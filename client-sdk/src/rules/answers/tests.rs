@@ -43,30 +43,30 @@ fn request(n: u8) -> RequestId {
     RequestId::from_bytes([n; 16])
 }
 
-fn kept(n: u8, at: u64) -> Kept {
+fn kept(n: u8, at: u64) -> KeptAnswer {
     let by = By {
         rule: format!("rule {n}"),
         sequence: 3,
         at,
     };
-    Kept::new(request(n), by, None, &denial(b"the body"))
+    KeptAnswer::new(request(n), by, None, &denial(b"the body"))
 }
 
 #[test]
 fn the_exact_message_comes_back_and_the_oldest_first() {
     let dir = tempfile::tempdir().unwrap();
     let home = Home::at(dir.path());
-    assert_eq!(Kept::all(&home).unwrap(), []);
+    assert_eq!(KeptAnswer::all(&home).unwrap(), []);
     for (n, at) in [(1, 20), (2, 10)] {
         kept(n, at).save(&home).unwrap();
     }
     // A writer that died before it renamed leaves something behind.
     std::fs::write(home.path("rules/answers/.medvault-left"), "{").unwrap();
-    let all = Kept::all(&home).unwrap();
+    let all = KeptAnswer::all(&home).unwrap();
     assert_eq!(all, [kept(2, 10), kept(1, 20)]);
     assert_eq!(all[0].answer(&home).unwrap().bytes(), denial(b"the body").bytes());
-    assert_eq!(all[0].state, State::Signed);
-    assert_eq!(Kept::load(&home, request(3)).unwrap(), None);
+    assert_eq!(all[0].state, AnswerState::Signed);
+    assert_eq!(KeptAnswer::load(&home, request(3)).unwrap(), None);
     let names = rules_by_statement(&home).unwrap();
     assert_eq!(names.len(), 1, "both have the same body here");
     assert!(names.contains_key(&denial(b"the body").statement_hash().to_string()));
@@ -88,7 +88,7 @@ fn a_message_that_is_not_the_one_that_was_kept_is_not_sent() {
     )
     .unwrap();
     assert!(matches!(
-        Kept::load(&home, request(2)),
+        KeptAnswer::load(&home, request(2)),
         Err(Error::HomeAltered { .. })
     ));
 }

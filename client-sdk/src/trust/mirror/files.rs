@@ -9,7 +9,7 @@ use protocol_spec::{
     mirror::Directory,
 };
 
-use super::held::Kept;
+use super::held::KeptDirectory;
 use crate::{Result, connect::Server, home::Home};
 
 /// Two files of a home that several processes read and replace.
@@ -24,7 +24,7 @@ impl MirrorFiles {
     }
 
     /// What this session or another process of the home has verified last.
-    pub(super) fn newest(&self, before: Option<Kept>) -> Result<Kept> {
+    pub(super) fn newest(&self, before: Option<KeptDirectory>) -> Result<KeptDirectory> {
         let note = self.home.read(CHECKPOINT)?.unwrap_or_default();
         match before {
             Some(kept) if kept.note == note => Ok(kept),
@@ -32,12 +32,12 @@ impl MirrorFiles {
         }
     }
 
-    fn read(&self, note: Vec<u8>) -> Result<Kept> {
+    fn read(&self, note: Vec<u8>) -> Result<KeptDirectory> {
         let server = &self.server;
         let mut directory = Directory::new(*server.registrar(), *server.operator());
         let mut events = Vec::new();
         if note.is_empty() {
-            return Ok(Kept::new(directory, events, note));
+            return Ok(KeptDirectory::new(directory, events, note));
         }
         let file = self.home.read(EVENTS)?.unwrap_or_default();
         let damaged = |_| self.home.damaged(CHECKPOINT);
@@ -58,14 +58,14 @@ impl MirrorFiles {
             events.push(event);
         }
         directory.check(&checkpoint).map_err(damaged)?;
-        Ok(Kept::new(directory, events, note))
+        Ok(KeptDirectory::new(directory, events, note))
     }
 
     /// Keeps what was verified, unless another process has kept more meanwhile: the events first, then the checkpoint that says how
     /// many of them there are.
     pub(super) async fn keep(
         &self,
-        kept: &mut Kept,
+        kept: &mut KeptDirectory,
         checkpoint: &VerifiedCheckpoint,
         had: usize,
     ) -> Result<()> {
@@ -87,7 +87,7 @@ impl MirrorFiles {
     }
 
     /// Keeps the checkpoint that has said since that there are no other events.
-    pub(super) async fn keep_said(&self, kept: &mut Kept) -> Result<()> {
+    pub(super) async fn keep_said(&self, kept: &mut KeptDirectory) -> Result<()> {
         let Some(said) = kept.said.take() else {
             return Ok(());
         };
@@ -96,7 +96,7 @@ impl MirrorFiles {
     }
 
     /// The same when the session ends.
-    pub(super) fn keep_last_said(&self, kept: Kept) -> Result<()> {
+    pub(super) fn keep_last_said(&self, kept: KeptDirectory) -> Result<()> {
         let Some(said) = kept.said else {
             return Ok(());
         };

@@ -9,7 +9,7 @@ use crate::{DirectoryEntry, Error, Result};
 /// What a session knows of the directory.
 #[derive(Default)]
 pub(super) struct Mirrored {
-    pub(super) kept: Option<Kept>,
+    pub(super) kept: Option<KeptDirectory>,
     /// Nothing was said since that may have changed it.
     pub(super) fresh: bool,
     /// Entries that were verified since the last event.
@@ -17,7 +17,7 @@ pub(super) struct Mirrored {
 }
 
 /// A mirror, and what of it stands in the home.
-pub(super) struct Kept {
+pub(super) struct KeptDirectory {
     pub(super) directory: Directory,
     pub(super) events: Vec<pb::DirectoryEvent>,
     /// The note under which all of it stands; empty before there is one.
@@ -28,7 +28,7 @@ pub(super) struct Kept {
     pub(super) kept_at: Option<Duration>,
 }
 
-impl Kept {
+impl KeptDirectory {
     pub(super) fn new(directory: Directory, events: Vec<pb::DirectoryEvent>, note: Vec<u8>) -> Self {
         Self {
             directory,
