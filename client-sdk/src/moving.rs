@@ -1,5 +1,9 @@
 //! A home's server: which one it is, and that it has moved (OPR-10). Everything that a home knows stays; only the way there, and
 //! the certificate that a link may pin, are others.
+//!
+//! What a method fails with, besides the errors of the connection and what the server refuses, stands behind
+//! `Errors:` in its doc.
+#![allow(clippy::missing_errors_doc, reason = "the doc of the module says it once")]
 
 use protocol_spec::{
     ids::{OperatorId, RegistrarId},
@@ -36,9 +40,7 @@ pub struct Moved {
 }
 
 /// Which server a home belongs to. Nobody is asked.
-///
-/// # Errors
-/// [`crate::Error::NotEnrolled`], and those of unlocking.
+/// Errors: [`crate::Error::NotEnrolled`], and those of unlocking.
 pub fn home_server(home: impl Into<Ground>, unlock: &Unlock) -> Result<HomeServer> {
     let closed = ClosedHome::at(home);
     let principal = closed.principal()?;
@@ -54,10 +56,8 @@ pub fn home_server(home: impl Into<Ground>, unlock: &Unlock) -> Result<HomeServe
 
 /// From now on the home's server is where the link leads, if it is the same one: its operator's and its registrar's key are those of
 /// before, and the operator's key signs that it answers under that name.
-///
-/// # Errors
-/// [`crate::Error::OtherServer`] for another one, [`crate::Error::WrongServer`] or [`crate::Error::Certificate`] for a link that leads
-/// nowhere good; the home is then as it was.
+/// Errors: [`crate::Error::OtherServer`] for another one, [`crate::Error::WrongServer`] or
+/// [`crate::Error::Certificate`] for a link that leads nowhere good; the home is then as it was.
 pub async fn move_server(home: impl Into<Ground>, unlock: &Unlock, link: &ServerLink) -> Result<Moved> {
     let closed = ClosedHome::at(home);
     let principal = closed.principal()?;

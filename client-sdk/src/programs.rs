@@ -48,10 +48,8 @@ pub struct PublishedProgram {
 
 /// Carries what a registrar says of a program to a server, and verifies its place in the log (PRG-2, LOG-3). It needs no home
 /// ([`Ground::nowhere`]): the statement proves itself.
-///
-/// # Errors
-/// [`Error::Tampered`] for what the server's registrar has not signed, or a proof that does not verify; `already-exists` if
-/// something else stands under its name, version and target; of the connection.
+/// Errors: [`Error::Tampered`] for what the server's registrar has not signed, or a proof that does not verify;
+/// `already-exists` if something else stands under its name, version and target; of the connection.
 pub async fn publish_program(link: &ServerLink, file: &[u8], ground: &Ground) -> Result<PublishedProgram> {
     let signed = Signed::from_bytes(file).map_err(Error::tampered(WHAT))?;
     let server = Server::new(bootstrap(link, ground).await?, None, ground)?;

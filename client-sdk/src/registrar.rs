@@ -1,4 +1,8 @@
 //! The registrar: accredits institutions by a key that never touches a server.
+//!
+//! What a method fails with, besides the errors of the connection and what the server refuses, stands behind
+//! `Errors:` in its doc.
+#![allow(clippy::missing_errors_doc, reason = "the doc of the module says it once")]
 
 mod accredited;
 mod restored;
@@ -53,10 +57,7 @@ pub struct Applicant {
 }
 
 impl Registrar {
-    /// Makes a registrar's key in `home`.
-    ///
-    /// # Errors
-    /// [`Error::HomeExists`].
+    /// Makes a registrar's key in `home`. Errors: [`Error::HomeExists`].
     pub fn init(home: impl Into<Ground>, unlock: &Unlock) -> Result<Self> {
         let key = SigningIdentity::generate()?;
         let principal = Principal::new(Kind::Registrar, RegistrarId::from(&key.public()));
@@ -65,10 +66,7 @@ impl Registrar {
         Ok(Self { key, home })
     }
 
-    /// Opens the home of a registrar that was made before.
-    ///
-    /// # Errors
-    /// [`Error::HomeMissing`], [`Error::WrongUnlock`], [`Error::HomeKind`].
+    /// Opens the home of a registrar that was made before. Errors: [`Error::HomeMissing`], [`Error::WrongUnlock`], [`Error::HomeKind`].
     pub fn open(home: impl Into<Ground>, unlock: &Unlock) -> Result<Self> {
         let home = ClosedHome::at(home);
         let principal = home.principal_of(Kind::Registrar)?;
@@ -85,35 +83,24 @@ impl Registrar {
         self.key.public().to_text(IdentityKey::REGISTRAR_PREFIX)
     }
 
-    /// Reads a request and checks that its maker holds the identity key in it (KEY-6).
-    ///
-    /// # Errors
-    /// [`Error::Tampered`].
+    /// Reads a request and checks that its maker holds the identity key in it (KEY-6). Errors: [`Error::Tampered`].
     pub fn inspect(request: &[u8]) -> Result<Applicant> {
         verify(request).map(|request| applicant(&request))
     }
 
-    /// What this registrar has accredited, in the order of their first time.
-    ///
-    /// # Errors
-    /// [`Error::HomeDamaged`].
+    /// What this registrar has accredited, in the order of their first time. Errors: [`Error::HomeDamaged`].
     pub fn accredited(&self) -> Result<Vec<Accredited>> {
         Ok(List::read(&self.home)?.accredited)
     }
 
-    /// Which of them the applicant's name looks like (INS-17).
-    ///
-    /// # Errors
-    /// As [`Self::accredited`].
+    /// Which of them the applicant's name looks like (INS-17). Errors: as [`Self::accredited`].
     pub fn alike(&self, applicant: &Applicant) -> Result<Vec<Accredited>> {
         Ok(List::read(&self.home)?.alike(applicant))
     }
 
     /// Accredits: returns who, and the file to hand back. Only the holder of the request's X-Wing key can open
     /// the secret in it, and nobody enrols without (KEY-7). It stands on the registrar's list before it is handed out.
-    ///
-    /// # Errors
-    /// As [`Self::inspect`]; [`Error::LookAlike`], [`Error::HomeLocked`], [`Error::HomeDamaged`].
+    /// Errors: as [`Self::inspect`]; [`Error::LookAlike`], [`Error::HomeLocked`], [`Error::HomeDamaged`].
     pub fn accredit(&self, request: &[u8], how: Accrediting) -> Result<(Applicant, Vec<u8>)> {
         let request = verify(request)?;
         let applicant = applicant(&request);
@@ -160,10 +147,7 @@ impl Registrar {
     }
 
     /// Withdraws what this registrar has accredited under an institution's identity, for ever and everywhere (INS-15): a file for
-    /// whoever carries it to the servers.
-    ///
-    /// # Errors
-    /// [`Error::HomeLocked`], [`Error::HomeDamaged`].
+    /// whoever carries it to the servers. Errors: [`Error::HomeLocked`], [`Error::HomeDamaged`].
     pub fn withdraw(&self, institution: InstitutionId) -> Result<Vec<u8>> {
         let _lock = self.home.try_lock()?;
         let mut list = List::read(&self.home)?;
@@ -180,10 +164,7 @@ impl Registrar {
         Ok(signed.to_bytes())
     }
 
-    /// What this registrar would say of a program: for whoever decides whether to [`Self::vouch`] for it.
-    ///
-    /// # Errors
-    /// [`Error::Io`].
+    /// What this registrar would say of a program: for whoever decides whether to [`Self::vouch`] for it. Errors: [`Error::Io`].
     pub fn describe_program(&self, file: &Path, about: ProgramAbout) -> Result<Program> {
         let ProgramAbout {
             name,

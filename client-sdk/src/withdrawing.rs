@@ -1,5 +1,9 @@
 //! Carries a registrar's withdrawal to a server. It needs no home: the statement proves itself, and what the server answers
 //! is proven by its log.
+//!
+//! What a method fails with, besides the errors of the connection and what the server refuses, stands behind
+//! `Errors:` in its doc.
+#![allow(clippy::missing_errors_doc, reason = "the doc of the module says it once")]
 
 use protocol_spec::{
     api,
@@ -31,10 +35,8 @@ pub struct WithdrawnAccreditation {
 }
 
 /// Submits a withdrawal, and verifies its place in the server's log (INS-15, LOG-3). It needs no home ([`Ground::nowhere`]).
-///
-/// # Errors
-/// [`Error::Tampered`] for what the server's registrar has not signed, or a proof that does not verify; `not-permitted` for an
-/// institution that is not enrolled there; of the connection.
+/// Errors: [`Error::Tampered`] for what the server's registrar has not signed, or a proof that does not verify;
+/// `not-permitted` for an institution that is not enrolled there; of the connection.
 pub async fn withdraw_accreditation(
     link: &ServerLink,
     file: &[u8],

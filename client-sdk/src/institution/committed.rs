@@ -1,5 +1,5 @@
-//! What the institution has stored under a permission, whichever of its homes has sent it. See `protocol-spec/spec/flows.md`
-//! (FLW-22).
+//! What the institution has stored under a permission, whichever of its homes has
+//! sent it. See `protocol-spec/spec/flows.md` (FLW-22).
 
 use protocol_spec::{
     api,

@@ -31,7 +31,7 @@ use crate::{
 pub struct Sent {
     /// The record that came to be.
     pub record_id: RecordId,
-    /// Its version.
+    /// The version under which it was sealed.
     pub version_id: VersionId,
     /// The server's word that it is stored, with its place in the log; verified.
     #[serde(serialize_with = "crate::text::upload_receipt")]

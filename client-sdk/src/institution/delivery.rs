@@ -204,8 +204,8 @@ pub(super) async fn deliver(office: &Office, id: PermissionId) -> Result<Deliver
     delivered(&office.session, id, office.id(), office.key_store()).await
 }
 
-/// Opens the permission key, of an emergency with the key that follows from both halves; what is in it belongs to
-/// this very body (PRM-8).
+/// Opens the permission key, of an emergency with the key that follows from both halves; what is in it belongs
+/// to this very body (PRM-8).
 pub(super) fn open_key<K: Granted>(
     office: &Office,
     permission: &VerifiedPermission,
@@ -228,8 +228,8 @@ pub(super) fn open_key<K: Granted>(
     OpenedPermission::open(&recipient, permission.wrap(), &expected).map_err(KeyStoreError::opening(WHAT))
 }
 
-/// Presents the key. Each attempt needs a challenge of its own; under one idempotency key all of them
-/// together spend one use.
+/// Presents the key. Each attempt needs a challenge of its own; under one idempotency key all of
+/// them together spend one use.
 pub(super) async fn present<K: Granted>(
     office: &Office,
     mut delivered: Delivered,

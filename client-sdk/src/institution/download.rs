@@ -344,8 +344,8 @@ fn is_for(receipt: &ReleaseReceipt, ticket: &ReleaseTicket) -> bool {
         && receipt.presentation_hash == ticket.presentation_hash
 }
 
-/// How far the releases of one fetch have come. A server that closes each before it brings anything must not keep a client for ever
-/// (FLW-21).
+/// How far the releases of one fetch have come. A server that closes each before it brings anything must not keep
+/// a client for ever (FLW-21).
 struct Reach<'a> {
     progress: &'a dyn Progress,
     /// Stream bytes that are there, in the release that is open.

@@ -1,5 +1,5 @@
-//! Opening in an emergency: with a patient's card, or with the half that her guardian has sealed to this institution.
-//! See `protocol-spec/spec/emergency.md` §4.
+//! Opening in an emergency: with a patient's card, or with the half that her guardian has sealed to
+//! this institution. See `protocol-spec/spec/emergency.md` §4.
 
 use std::path::Path;
 

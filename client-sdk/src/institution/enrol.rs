@@ -1,4 +1,8 @@
 //! How an institution comes to be: keys, a request to the registrar, an accreditation, an enrolment.
+//!
+//! What a method fails with, besides the errors of the connection and what the server refuses, stands behind
+//! `Errors:` in its doc.
+#![allow(clippy::missing_errors_doc, reason = "the doc of the module says it once")]
 
 use std::sync::Arc;
 
@@ -29,10 +33,8 @@ use crate::{
 impl Institution {
     /// Makes keys in `home` and a signed accreditation request for the registrar. Works offline; asked again
     /// with the same name before enrolment, the same keys make a new request.
-    ///
-    /// # Errors
-    /// [`Error::HomeExists`] for a home that is enrolled or has another name; [`Error::Protocol`] for a name
-    /// that cannot be shown.
+    /// Errors: [`Error::HomeExists`] for a home that is enrolled or has another name; [`Error::Protocol`] for a
+    /// name that cannot be shown.
     pub fn request(home: impl Into<Ground>, unlock: &Unlock, name: &str) -> Result<(InstitutionId, Vec<u8>)> {
         let name = Name::try_from(name.trim().to_owned())?;
         let home = ClosedHome::at(home);
@@ -47,9 +49,7 @@ impl Institution {
     }
 
     /// As [`Self::request`], with keys that live in a store of their own. The home keeps no secret.
-    ///
-    /// # Errors
-    /// As there; [`Error::KeyStore`].
+    /// Errors: those of [`Self::request`]; [`Error::KeyStore`].
     pub fn request_with(
         home: impl Into<Ground>,
         store: Arc<dyn KeyStore>,
@@ -69,9 +69,7 @@ impl Institution {
     }
 
     /// Enrols with the server of the link, by the accreditation that the registrar handed back.
-    ///
-    /// # Errors
-    /// [`Error::Tampered`] for an accreditation that is not for these keys or not by the server's registrar.
+    /// Errors: [`Error::Tampered`] for an accreditation that is not for these keys or not by the server's registrar.
     pub async fn enrol(
         home: impl Into<Ground>,
         unlock: &Unlock,
@@ -86,9 +84,7 @@ impl Institution {
     }
 
     /// As [`Self::enrol`], with keys in a store of their own.
-    ///
-    /// # Errors
-    /// As there; [`Error::KeyStore`].
+    /// Errors: those of [`Self::enrol`]; [`Error::KeyStore`].
     pub async fn enrol_with(
         home: impl Into<Ground>,
         store: Arc<dyn KeyStore>,
@@ -116,9 +112,7 @@ impl Institution {
     }
 
     /// Opens an enrolled home. Nothing is sent yet.
-    ///
-    /// # Errors
-    /// [`Error::HomeMissing`], [`Error::NotEnrolled`], [`Error::WrongUnlock`], [`Error::HomeKind`].
+    /// Errors: [`Error::HomeMissing`], [`Error::NotEnrolled`], [`Error::WrongUnlock`], [`Error::HomeKind`].
     pub async fn open(home: impl Into<Ground>, unlock: &Unlock) -> Result<Self> {
         let home = ClosedHome::at(home);
         let principal = match home.principal() {
@@ -137,9 +131,7 @@ impl Institution {
     }
 
     /// As [`Self::open`], with keys in a store of their own.
-    ///
-    /// # Errors
-    /// As there; [`Error::Usage`] for the store of another institution.
+    /// Errors: those of [`Self::open`]; [`Error::Usage`] for the store of another institution.
     pub fn open_with(home: impl Into<Ground>, store: Arc<dyn KeyStore>) -> Result<Self> {
         let home = ClosedHome::at(home);
         let principal = home.principal_of(Kind::Institution)?;
@@ -247,8 +239,8 @@ fn enrolment(
     })
 }
 
-/// The statement of the institution's keys. It is kept, so that an enrolment whose answer was lost is repeated
-/// with the same bytes.
+/// The statement of the institution's keys. It is kept, so that an enrolment whose answer was lost is
+/// repeated with the same bytes.
 fn institution_keys(
     home: &Home,
     keys: &OfficeKeys,

@@ -17,7 +17,7 @@ use crate::{
     transfer::{FolderSink, files},
 };
 
-/// What a fetch brought.
+/// What a fetch has brought into its folder or sink.
 #[derive(Clone, Debug, serde::Serialize)]
 pub struct Fetched {
     /// In the order of the permission.
@@ -39,13 +39,13 @@ pub struct Fetched {
 /// A record that was received, opened and verified.
 #[derive(Clone, Debug, serde::Serialize)]
 pub struct FetchedRecord {
-    /// The record.
+    /// The record that was fetched.
     pub record_id: RecordId,
-    /// Its version.
+    /// The version that the permission gave out.
     pub version_id: VersionId,
-    /// Its files.
+    /// The files of the record, as they were received.
     pub parts: Vec<FetchedPart>,
-    /// Who made it.
+    /// Which institution made it, and under which permission.
     pub provenance: Provenance,
 }
 
@@ -78,11 +78,9 @@ impl Finished {
         }
     }
 
-    /// The records, if all their files lie in this folder, or are ready to be moved there. Whatever else stands there is not
-    /// touched.
-    ///
-    /// # Errors
-    /// Those of moving them.
+    /// The records, if all their files lie in this folder, or are ready to be moved there. Whatever else
+    /// stands there is not touched.
+    /// Errors: those of moving them.
     pub(super) fn found(&self, out: &Path, name: &str) -> Result<Option<Vec<FetchedRecord>>> {
         if self.out != files::absolute(out) {
             return Ok(None);

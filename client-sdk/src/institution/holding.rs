@@ -1,5 +1,5 @@
-//! What this client has used of a permission: it keeps to what the patient signed, whatever the server allows. See
-//! `protocol-spec/spec/conditions.md` §7.
+//! What this client has used of a permission: it keeps to what the patient signed, whatever the
+//! server allows. See `protocol-spec/spec/conditions.md` §7.
 
 use std::sync::{Mutex, PoisonError};
 
@@ -26,7 +26,7 @@ pub(super) struct Holding<'a> {
     limits: SignedLimits,
 }
 
-/// What the patient signed.
+/// How far the permission goes, as the patient signed it.
 struct SignedLimits {
     not_before: u64,
     not_after: u64,
@@ -86,8 +86,8 @@ impl<'a> Holding<'a> {
         })
     }
 
-    /// Refuses to present it when it is not the time, for another purpose (CND-2), or once too often, unless the last release goes
-    /// on.
+    /// Refuses to present it when it is not the time, for another purpose (CND-2), or once too often, unless
+    /// the last release goes on.
     pub(super) fn check(
         &self,
         now: Moment,
@@ -111,9 +111,7 @@ impl<'a> Holding<'a> {
     /// This release was opened, or goes on if it is the session that was named. It is kept with what it brings first ([`Noting`],
     /// [`Self::keep`]): until then it has used nothing. One that goes on and is not known here was opened by a run that was ended before
     /// that; what lies in the folder is counted as its own.
-    ///
-    /// # Errors
-    /// `permission-spent` where it is one more than there are uses.
+    /// Errors: `permission-spent` where it is one more than there are uses.
     pub(super) fn presented(&mut self, release: &ReleaseId, named: Option<ReleaseId>) -> Result<()> {
         let goes_on = named == Some(*release);
         let release = release.to_string();

@@ -1,5 +1,5 @@
-//! Invitations: an institution lets patients enrol with its server. The server is not asked; it counts when they come. See
-//! `protocol-spec/spec/accounts.md` §1.
+//! Invitations: an institution lets patients enrol with its server. The server is not asked; it counts when
+//! they come. See `protocol-spec/spec/accounts.md` §1.
 
 use std::time::Duration;
 

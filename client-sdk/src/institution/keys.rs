@@ -93,12 +93,12 @@ impl OfficeKeys {
         })
     }
 
-    /// Signs a statement.
+    /// Signs a pre-image by the key of this home.
     pub(super) fn sign(&self, message: &[u8]) -> Result<[u8; 64], KeyStoreError> {
         self.store.sign(message)
     }
 
-    /// The newest recipient key.
+    /// The recipient key that others seal to from now on.
     pub(super) fn recipient(&self) -> Result<RecipientKey> {
         let newest = self.store.recipient_keys().into_iter().next();
         Ok(newest.ok_or(KeyStoreError::NoSuchKey)?)

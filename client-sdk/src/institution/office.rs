@@ -21,7 +21,7 @@ use crate::{
 pub(crate) struct Office {
     pub(super) session: Session,
     pub(super) keys: OfficeKeys,
-    /// That the registrar accredited.
+    /// The name that the registrar accredited.
     pub(super) name: String,
 }
 
@@ -37,7 +37,7 @@ impl Office {
         &*self.keys.store
     }
 
-    /// Asks its server.
+    /// Asks the institution's server for a message.
     pub(super) async fn get<A: Message + Default + Name, X: Query>(
         &self,
         at: RequestTarget<(), A, X>,

@@ -14,7 +14,7 @@ use crate::{Error, Result, trust::TAKE_BACK};
 /// A record that was stored and taken back.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, serde::Serialize)]
 pub struct TakenBack {
-    /// The record.
+    /// The record that was taken back.
     pub record_id: RecordId,
     /// In whose vault it was.
     pub patient_id: PatientId,

@@ -1,5 +1,5 @@
-//! Terminals, machines that act for an institution with keys and a certificate of their own, as the institution has them. See
-//! `spec/institutions.md` §3 and §4.
+//! Terminals, machines that act for an institution with keys and a certificate of their own, as the institution has
+//! them. See `spec/institutions.md` §3 and §4.
 
 use std::time::Duration;
 
@@ -17,7 +17,7 @@ use crate::{DirectoryEntry, Error, Result, ground::millis};
 /// A terminal of the institution, by its verified certificate.
 #[derive(Clone, Debug, PartialEq, Eq, serde::Serialize)]
 pub struct TerminalInfo {
-    /// Its id.
+    /// The terminal's id, which follows from its key.
     #[serde(rename = "terminal_id")]
     pub id: TerminalId,
     /// As the institution calls it.
@@ -25,10 +25,10 @@ pub struct TerminalInfo {
     /// When it was certified, in milliseconds since 1970.
     #[serde(serialize_with = "crate::text::moment")]
     pub added: u64,
-    /// When its certificate ends.
+    /// When its certificate ends, in milliseconds since 1970.
     #[serde(rename = "expires", serialize_with = "crate::text::moment")]
     pub not_after: u64,
-    /// When it was removed.
+    /// When the institution removed it, if it has.
     #[serde(
         serialize_with = "crate::text::moment_if",
         skip_serializing_if = "Option::is_none"
@@ -41,7 +41,7 @@ pub struct TerminalInfo {
 pub struct NewTerminal {
     /// Its id, from its key: compare it with what the terminal shows.
     pub id: TerminalId,
-    /// The name it wants.
+    /// The name that it wants to be certified under.
     pub name: String,
 }
 

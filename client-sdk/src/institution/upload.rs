@@ -329,7 +329,7 @@ struct Contents {
     differ: bool,
 }
 
-/// SHA-256 of each part.
+/// SHA-256 of each part, as the source has it now.
 fn contents(source: &mut impl Source) -> Result<Vec<Sha256Digest>> {
     let mut hashes = Vec::new();
     for index in 0..source.parts().len() {

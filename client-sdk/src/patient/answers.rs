@@ -58,7 +58,7 @@ pub(super) struct Grant<'a> {
 pub(crate) struct PermissionLimits {
     /// In milliseconds since 1970; none: from now on.
     pub(crate) not_before: Option<u64>,
-    /// In milliseconds since 1970.
+    /// When it ends, in milliseconds since 1970.
     pub(crate) not_after: u64,
     pub(crate) uses: u32,
     /// Without it, enough for every use and as much again for transfers that break off.
@@ -255,7 +255,7 @@ pub(crate) async fn sign_denial(
     Ok(SignedAnswer::Denial(submitted::SubmitDenial { denial }))
 }
 
-/// Sends an answer.
+/// Sends an answer, a permission with the head over it.
 pub(crate) async fn submit(vault: &Vault, answer: &SignedAnswer) -> Result<()> {
     match answer {
         SignedAnswer::Permission(message) => heads::submit_with_head(vault, message).await,

@@ -36,7 +36,7 @@ use crate::{
 pub struct RevocationReport {
     /// The certificate, as a file to keep and to show.
     pub certificate: Vec<u8>,
-    /// What it says.
+    /// What the certificate says, as it was signed.
     pub says: RevocationCertificate,
     /// What was sealed anew, if that was wanted.
     pub resealed: Option<Resealed>,
@@ -56,9 +56,7 @@ impl Released {
 }
 
 /// Checks a certificate with nothing but the link of the server that it is about.
-///
-/// # Errors
-/// [`Error::Tampered`] says what does not fit.
+/// Errors: [`Error::Tampered`] says what does not fit.
 pub fn verify_certificate(file: &[u8], link: &ServerLink) -> Result<VerifiedCertificate> {
     decode(file)
         .and_then(|file| VerifiedCertificate::verify(file, link))
@@ -230,9 +228,8 @@ fn tampered<E: std::fmt::Display>(cause: E) -> Error {
 
 const EXPOSED: &str = "exposed";
 
-/// Whether what is said to lie under an epoch of a collection is all that was placed there while it was
-/// the current one, and still lies there: the certificate of a revocation must not leave out what its key
-/// opens (REV-7).
+/// Whether what is said to lie under an epoch of a collection is all that was placed there while it was the current
+/// one, and still lies there: the certificate of a revocation must not leave out what its key opens (REV-7).
 pub(super) async fn check_exposed(vault: &Vault, of: Collection, exposed: &[ExposedVersion]) -> Result<()> {
     if Defence::VaultHeads.is_off() {
         return Ok(());

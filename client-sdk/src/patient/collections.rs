@@ -18,7 +18,7 @@ use crate::{
 /// A collection as a list shows it.
 #[derive(Clone, Debug, PartialEq, Eq, serde::Serialize)]
 pub struct CollectionInfo {
-    /// Its id.
+    /// The collection's id, which never changes.
     #[serde(rename = "collection_id")]
     pub id: CollectionId,
     /// Its name, which only her devices know.

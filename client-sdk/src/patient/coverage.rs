@@ -17,7 +17,7 @@ use crate::{
 /// Of the records that are there now, what conditions let through.
 #[derive(Clone, Debug, Default, PartialEq, Eq, serde::Serialize)]
 pub struct Coverage {
-    /// Records that fit.
+    /// How many of the records fit.
     pub covered: usize,
     /// Bytes of their sealed streams.
     #[serde(rename = "covered_bytes")]

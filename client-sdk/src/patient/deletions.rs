@@ -19,8 +19,8 @@ use crate::{
     },
 };
 
-/// Whether every deletion among the acts that came after so many is one that a device of hers has signed which was on the list
-/// then (DEL-4).
+/// Whether every deletion among the acts that came after so many is one that a device of hers has signed which was
+/// on the list then (DEL-4).
 pub(super) async fn check_deletions(vault: &Vault, acts: &Acts, before: u64) -> Result<()> {
     if Defence::Deletions.is_off() {
         return Ok(());

@@ -14,14 +14,14 @@ use crate::{
 
 /// The keys of a device.
 pub(crate) struct DeviceKeys {
-    /// Signs requests and statements.
+    /// The key that signs requests and statements.
     pub(crate) signing: Arc<SigningIdentity>,
-    /// Opens root keys.
+    /// The key to which root keys are sealed.
     pub(crate) recipient: RecipientSecret,
 }
 
 impl DeviceKeys {
-    /// New ones.
+    /// Makes the keys of a new device.
     pub(crate) fn generate() -> Result<Self> {
         Ok(Self {
             signing: Arc::new(SigningIdentity::generate()?),
@@ -29,7 +29,7 @@ impl DeviceKeys {
         })
     }
 
-    /// The device's id.
+    /// The id that follows from the signing key.
     pub(crate) fn id(&self) -> DeviceId {
         DeviceId::from(&self.signing.public())
     }

@@ -39,7 +39,7 @@ pub(super) enum Change<'a> {
     Name(DeviceId, &'a Name),
     /// Announces that a recovery member leaves.
     Leaving(DeviceId),
-    /// Takes that back.
+    /// Takes such an announcement back.
     Staying(DeviceId),
 }
 
@@ -49,7 +49,7 @@ pub(super) async fn name_device(vault: &Vault, device: DeviceId, name: &str) -> 
     heads::put_head(vault).await
 }
 
-/// Adds a device.
+/// Adds a device, and signs a head over it.
 pub(crate) async fn add_device(vault: &Vault, newcomer: &Newcomer<'_>) -> Result<()> {
     change(vault, &Change::Add(newcomer, &[])).await?;
     heads::put_head(vault).await
@@ -67,8 +67,8 @@ pub(super) async fn announce_own_leaving(vault: &Vault) -> Result<()> {
     heads::put_head(vault).await
 }
 
-/// Puts the next list. When another device was faster, with a list, a collection or a record, it is done anew
-/// behind that (DEV-13).
+/// Puts the next list. When another device was faster, with a list, a collection or a record, it is
+/// done anew behind that (DEV-13).
 pub(super) async fn change(vault: &Vault, change: &Change<'_>) -> Result<()> {
     for _ in 0..MAX_TRIES {
         // Before anything is sealed to a list that may be an older one (VLT-3).

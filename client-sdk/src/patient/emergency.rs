@@ -1,5 +1,5 @@
-//! Emergency access, as a patient prepares it: a card that she carries, and guardians who can help without it. See
-//! `protocol-spec/spec/emergency.md`.
+//! Emergency access, as a patient prepares it: a card that she carries, and guardians who can
+//! help without it. See `protocol-spec/spec/emergency.md`.
 //!
 //! | module | does |
 //! |---|---|
@@ -43,11 +43,11 @@ pub use self::{
 /// How far an emergency permission goes.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct EmergencyLimits {
-    /// Presentations in all.
+    /// How often it may be presented in all.
     pub uses: u32,
     /// Ciphertext bytes in all; none: as many as there are.
     pub bytes: Option<u64>,
-    /// From now on.
+    /// How long it holds, from now on.
     pub expires: Duration,
 }
 

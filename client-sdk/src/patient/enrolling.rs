@@ -1,5 +1,5 @@
-//! What the server asks of whoever enrols: an invitation, which the caller has, or work, which is done here. See
-//! `protocol-spec/spec/accounts.md`.
+//! What the server asks of whoever enrols: an invitation, which the caller has, or work, which
+//! is done here. See `protocol-spec/spec/accounts.md`.
 
 use protocol_spec::{
     api,

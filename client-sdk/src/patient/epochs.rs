@@ -15,7 +15,7 @@ use crate::patient::device_keys::DeviceKeys;
 #[derive(Default)]
 pub(super) struct RootEpochs(Vec<RootEpoch>);
 
-/// One root epoch.
+/// One root epoch, as the verified lists have it.
 struct RootEpoch {
     /// The list that began it.
     began: u64,
@@ -50,7 +50,7 @@ impl RootEpochs {
         }
     }
 
-    /// How many there are.
+    /// How many root epochs there have been.
     pub(super) fn count(&self) -> u64 {
         u64::try_from(self.0.len()).unwrap_or(u64::MAX)
     }
@@ -124,8 +124,8 @@ impl RootEpochs {
         epochs.filter_map(move |epoch| Some((epoch, &self.keys(epoch)?.root)))
     }
 
-    /// The epoch from which a next one goes on: the newest, unless its root key does not open, or does not lead to one before that
-    /// opens by other ways.
+    /// The epoch from which a next one goes on: the newest, unless its root key does not open, or does not lead to
+    /// one before that opens by other ways.
     pub(super) fn goes_on_from(&self) -> Option<u64> {
         let mut sound: Vec<u64> = Vec::new();
         for (epoch, at) in (0..).zip(&self.0) {

@@ -29,7 +29,7 @@ pub(super) struct Examined {
     pub(super) verified: VerifiedRecord,
     pub(super) key: DataKey,
     pub(super) collection: CollectionId,
-    /// Of its placement.
+    /// The number of the record's placement.
     pub(super) number: u64,
 }
 

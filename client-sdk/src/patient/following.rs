@@ -1,5 +1,5 @@
-//! When an institution has rotated: her live permissions for it, wrapped anew to its present key. See
-//! `spec/institutions.md` §2.
+//! When an institution has rotated: her live permissions for it, wrapped anew to its
+//! present key. See `spec/institutions.md` §2.
 
 use protocol_spec::{ids::PermissionId, permission::Kind, problem::Problem};
 
@@ -11,7 +11,7 @@ use crate::{
 /// A permission that has taken the place of one under an earlier key of its institution.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Rewrapped {
-    /// For whom.
+    /// The institution that the permission is for.
     pub institution: InstitutionRef,
     /// The one that it replaces.
     pub old: PermissionId,

@@ -30,15 +30,15 @@ use crate::{
 pub enum GivenKind {
     /// A device that it has added.
     Device,
-    /// A kit, or trustees.
+    /// A recovery kit, or the shares of trustees.
     Recovery,
     /// Somebody may act for her.
     Delegation,
     /// An institution may send or read.
     Permission,
-    /// An emergency card.
+    /// The half on an emergency card.
     Card,
-    /// A guardian.
+    /// The half that a guardian has.
     Guardian,
 }
 
@@ -47,7 +47,7 @@ pub enum GivenKind {
 pub struct Given {
     /// Of the device, delegation or permission.
     pub id: String,
-    /// What it is.
+    /// What kind of thing was given.
     pub kind: GivenKind,
     /// To whom, or what she calls it.
     pub name: String,
@@ -70,8 +70,8 @@ pub(super) struct Item {
 }
 
 impl Item {
-    /// Whether it is by the word of another one of these devices than the first, which is asked about: what these have given
-    /// ends with them.
+    /// Whether it is by the word of another one of these devices than the first, which is asked about: what these
+    /// have given ends with them.
     pub(super) fn rests_on_others(&self, going: &[DeviceId]) -> bool {
         let mut others = going.iter().skip(1);
         others.any(|other| self.under.contains(other))

@@ -70,7 +70,7 @@ pub(super) async fn is_over_nothing(vault: &Vault, own: &OwnPermission) -> Resul
 /// A record that is deleted.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, serde::Serialize)]
 pub struct DeletedRecord {
-    /// The record.
+    /// The record that was deleted.
     pub record_id: RecordId,
     /// The version that was in the vault.
     pub version_id: VersionId,

@@ -1,5 +1,5 @@
-//! Heads of the vault as the server shows them: signed by a device of hers, over what this device has seen, and logged
-//! (VLT-5). See `protocol-spec/spec/vault-head.md` §2.
+//! Heads of the vault as the server shows them: signed by a device of hers, over what this device has seen, and
+//! logged (VLT-5). See `protocol-spec/spec/vault-head.md` §2.
 
 use protocol_spec::{
     bodies::VaultHead,

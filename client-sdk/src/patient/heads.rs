@@ -21,8 +21,8 @@ use crate::{
     },
 };
 
-/// Puts a head over whatever has come since the last one. When another device is faster, what it did is read first
-/// (VLT-4).
+/// Puts a head over whatever has come since the last one. When another device is faster, what it
+/// did is read first (VLT-4).
 pub(super) async fn put_head(vault: &Vault) -> Result<()> {
     put_head_unless(vault, Acts::is_settled).await
 }

@@ -32,8 +32,8 @@ pub(super) struct PatientKeys {
     pub(super) own: DeviceKeys,
     /// Leads from her id to the device.
     pub(super) chain: DeviceChain,
-    /// The lists of devices, and what follows from the root key; newer ones take their place as they are met. No
-    /// panic leaves it half-changed.
+    /// The lists of devices, and what follows from the root key; newer ones take their place as they are met.
+    /// No panic leaves it half-changed.
     known: RwLock<Arc<KnownDevices>>,
 }
 
@@ -99,7 +99,7 @@ impl PatientKeys {
         }
     }
 
-    /// Reads them back.
+    /// Reads the keys back from a home that they open.
     pub(super) fn open(home: &ClosedHome, principal: &Principal, unlock: &Unlock) -> Result<(Self, Home)> {
         let (secrets, home) = home.unlock(principal, unlock)?;
         let damaged = |name| home.damaged(name);
@@ -152,8 +152,8 @@ impl PatientKeys {
         Ok(kept.max(self.known().state().lists.len()))
     }
 
-    /// Takes newer lists up, in the home first: whatever another process has kept there stays if it is newer still
-    /// (DEV-14).
+    /// Takes newer lists up, in the home first: whatever another process has kept there stays if
+    /// it is newer still (DEV-14).
     pub(super) fn learn(&self, home: &Home, known: KnownDevices) -> Result<Arc<KnownDevices>> {
         let kept = stored(home)?.unwrap_or_default().lists;
         let fresh = &known.state().lists;

@@ -1,5 +1,5 @@
-//! What a device knows of her devices: the lists, verified from the first on, and the root keys that came with
-//! them. See `protocol-spec/spec/devices.md`.
+//! What a device knows of her devices: the lists, verified from the first on, and the root keys that
+//! came with them. See `protocol-spec/spec/devices.md`.
 
 use crypto::{RecipientSecret, VaultRootKey};
 use protocol_spec::{
@@ -81,7 +81,7 @@ impl KnownDevices {
         }
     }
 
-    /// The newest list.
+    /// The newest list of devices that was verified.
     pub(crate) fn newest(&self) -> &Verified<DeviceList> {
         self.history.newest()
     }
@@ -103,9 +103,7 @@ impl KnownDevices {
     }
 
     /// The newest root key: wraps the keys of her collections.
-    ///
-    /// # Errors
-    /// [`Error::RootKeyUnusable`] when it does not open on this device.
+    /// Errors: [`Error::RootKeyUnusable`] when it does not open on this device.
     pub(crate) fn root(&self) -> Result<&VaultRootKey> {
         self.root_of(self.newest().root_epoch)
             .ok_or_else(|| self.unusable())

@@ -1,5 +1,5 @@
-//! Her leaves in the log: nobody else recognises them, and each must be of something that the server shows her. See
-//! `protocol-spec/spec/vault-head.md` §4.
+//! Her leaves in the log: nobody else recognises them, and each must be of something that the server
+//! shows her. See `protocol-spec/spec/vault-head.md` §4.
 
 use std::collections::HashSet;
 
@@ -28,14 +28,14 @@ use crate::{
 
 /// What was found in the log.
 pub(super) struct LogRead {
-    /// Leaves of this vault.
+    /// How many leaves are of this vault.
     pub(super) own: u64,
-    /// Where it ended.
+    /// How many leaves the log had.
     pub(super) size: u64,
 }
 
-/// Reads the log from this leaf on, then what has been done until then, and finds for each leaf that is hers what it is of
-/// (VLT-9).
+/// Reads the log from this leaf on, then what has been done until then, and finds for each leaf that is hers
+/// what it is of (VLT-9).
 pub(super) async fn check_log(vault: &Vault, acts: &mut Acts, from: u64) -> Result<LogRead> {
     let salt = acts::log_salt(vault).await?;
     let mut own: Vec<(u64, Entry)> = Vec::new();

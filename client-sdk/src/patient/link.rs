@@ -49,9 +49,7 @@ pub struct NewDevice {
 
 impl NewDevice {
     /// Makes a device's keys, and offers them to the server of the link. Its home is made when it is approved.
-    ///
-    /// # Errors
-    /// [`Error::HomeExists`], [`Error::WrongServer`], [`Error::Unreachable`] and others.
+    /// Errors: [`Error::HomeExists`], [`Error::WrongServer`], [`Error::Unreachable`] and others.
     pub async fn offer(home: impl Into<Ground>, link: &ServerLink) -> Result<Self> {
         let home = ClosedHome::at(home);
         home.must_be_free()?;
@@ -86,9 +84,7 @@ impl NewDevice {
     }
 
     /// Waits until a device that she has answers the code, and gives what she is to type there (DEV-10).
-    ///
-    /// # Errors
-    /// [`Error::Usage`] when nobody has entered the code in time.
+    /// Errors: [`Error::Usage`] when nobody has entered the code in time.
     pub async fn short_string(&mut self, patience: Duration) -> Result<String> {
         let answer = match &self.answer {
             Some(answer) => answer.clone(),
@@ -120,10 +116,8 @@ impl NewDevice {
     }
 
     /// Waits until it is added, and makes its home.
-    ///
-    /// # Errors
-    /// [`Error::Usage`] when nobody has added it in time; [`Error::Tampered`] when the server shows a vault or a state
-    /// that nobody who has the code has approved (DEV-11).
+    /// Errors: [`Error::Usage`] when nobody has added it in time; [`Error::Tampered`] when the server shows a vault
+    /// or a state that nobody who has the code has approved (DEV-11).
     pub async fn wait(self, unlock: &Unlock, patience: Duration) -> Result<Patient> {
         let late = "nobody has approved this device in time: run it again for a new code";
         let answer = wait_for(
@@ -173,7 +167,7 @@ pub struct PendingDevice {
 }
 
 impl PendingDevice {
-    /// Its id.
+    /// The id of the device that offers itself.
     pub fn id(&self) -> DeviceId {
         DeviceId::from(&self.device_key)
     }
@@ -288,7 +282,7 @@ async fn wait_for<T>(
     }
 }
 
-/// Between two looks.
+/// The pause between two looks at the server.
 const PAUSE: Duration = Duration::from_millis(500);
 /// The new device is in front of her, and looks for an answer all the time.
 const ANSWER_PATIENCE: Duration = Duration::from_secs(60);

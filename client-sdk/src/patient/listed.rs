@@ -167,7 +167,7 @@ pub(super) async fn known_device(vault: &Vault, device: &Device) -> Result<Arc<K
     }
 }
 
-/// X-Wing keys by device.
+/// The X-Wing key of each listed device.
 pub(super) type RecipientKeys = HashMap<DeviceId, RecipientKey>;
 
 /// X-Wing keys of the devices of a list, each as the list names it.
@@ -213,12 +213,12 @@ impl Newcomer<'_> {
 /// A device as a list shows it.
 #[derive(Clone, Debug, PartialEq, Eq, serde::Serialize)]
 pub struct DeviceInfo {
-    /// Its id.
+    /// The device's id, which follows from its key.
     #[serde(rename = "device_id")]
     pub id: DeviceId,
-    /// What she calls it.
+    /// The name that the patient gave it.
     pub name: String,
-    /// What it is for.
+    /// Whether it is a device or a recovery member.
     pub kind: DeviceKind,
     /// Whether it is the one that asks.
     pub this: bool,

@@ -1,5 +1,5 @@
-//! All that lies in the vault: by the index what it covers, and verified record by record what it does not. See
-//! `protocol-spec/spec/index.md` §2.
+//! All that lies in the vault: by the index what it covers, and verified record by record what it
+//! does not. See `protocol-spec/spec/index.md` §2.
 
 use std::collections::{BTreeMap, HashMap, HashSet};
 
@@ -44,7 +44,7 @@ impl From<Examined> for OwnRecord {
 
 /// What lies in the vault.
 pub(super) struct Listing {
-    /// Oldest first.
+    /// Records that verified, the oldest first.
     pub(super) entries: Vec<IndexEntry>,
     pub(super) refused: Vec<(RecordId, Error)>,
     /// Of what was verified just now.

@@ -34,8 +34,8 @@
 //! | `deleting`, `deletions`, `gone` | records that go for good: deleted here; deletions verified; nothing of them comes back |
 //! | `history`, `case` | what happened, proven; what happened under one permission, for others |
 //!
-//! Functions take the vault first. A module uses what stands below it and nothing above: `cargo xtask shape` holds that there is no
-//! circle.
+//! Functions take the vault first. A module uses what stands below it and nothing above: `cargo xtask shape` holds
+//! that there is no circle.
 
 mod acts;
 mod adopting;

@@ -18,15 +18,15 @@ use crate::{
 /// Something that another device has done.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct News {
-    /// What.
+    /// What kind of news it is.
     pub what: NewsKind,
     /// What she calls it, or to whom it is given.
     pub name: String,
-    /// Its id.
+    /// The id of what the news is about.
     pub id: String,
     /// What she calls the device that has done it.
     pub by: String,
-    /// That device.
+    /// The device that has done it.
     pub device: DeviceId,
 }
 

@@ -28,20 +28,20 @@ use crate::{
 /// One of her permissions: what she signed, and what is left of it.
 #[derive(Clone, Debug, serde::Serialize)]
 pub struct PermissionInfo {
-    /// Its id.
+    /// The permission's id, which a replacement does not keep.
     pub permission_id: PermissionId,
-    /// What it allows.
+    /// What the permission lets its holder do.
     pub kind: Kind,
-    /// Whom.
+    /// The institution that holds the permission.
     #[serde(flatten)]
     pub institution: InstitutionRef,
     /// By what was signed, what was used, and this machine's clock.
     pub state: PermissionState,
-    /// Presentations left.
+    /// How many presentations are left.
     pub uses_left: u32,
-    /// Presentations in all.
+    /// How many presentations were signed in all.
     pub uses: u32,
-    /// Stream bytes left.
+    /// How many bytes of sealed streams are left.
     pub bytes_left: u64,
     /// When it was made, in milliseconds since 1970.
     #[serde(serialize_with = "crate::text::moment")]

@@ -36,8 +36,8 @@ pub(super) async fn place(
     Ok(number)
 }
 
-/// Sends a placement. When another device has placed one meanwhile, it is done anew behind that (COL-4). Gives its
-/// number and the answer.
+/// Sends a placement. When another device has placed one meanwhile, it is done anew behind that (COL-4). Gives
+/// its number and the answer.
 pub(super) async fn placing<A, F: Future<Output = Result<A>>>(
     vault: &Vault,
     record: &ToPlace,

@@ -27,14 +27,14 @@ use crate::{
 /// A record of her vault, its provenance verified.
 #[derive(Clone, Debug, serde::Serialize)]
 pub struct RecordInfo {
-    /// The record.
+    /// The record, whatever its version is now.
     pub record_id: RecordId,
-    /// Its version.
+    /// The version that lies in the vault.
     pub version_id: VersionId,
     /// When the server stored it, in milliseconds since 1970.
     #[serde(serialize_with = "crate::text::moment")]
     pub received: u64,
-    /// Who made it.
+    /// Which institution made the record.
     #[serde(flatten, serialize_with = "crate::text::from")]
     pub from: InstitutionRef,
     /// The permission it was uploaded under.
@@ -42,7 +42,7 @@ pub struct RecordInfo {
     /// The collection it lies in.
     #[serde(rename = "collection_id")]
     pub collection: CollectionId,
-    /// Its files.
+    /// The files that the record consists of.
     #[serde(serialize_with = "crate::text::parts")]
     pub parts: Vec<Part>,
     /// Bytes of its sealed stream.
@@ -63,13 +63,13 @@ pub struct Records {
 /// A record that was opened into a folder.
 #[derive(Clone, Debug, serde::Serialize)]
 pub struct Received {
-    /// The record.
+    /// The record, whatever its version is now.
     pub record_id: RecordId,
-    /// Its version.
+    /// The version that lies in the vault.
     pub version_id: VersionId,
     /// Its files, as they now lie in the folder.
     pub parts: Vec<FetchedPart>,
-    /// Who made it.
+    /// Which institution made the record.
     pub provenance: Provenance,
 }
 

@@ -26,8 +26,8 @@ use crate::{
     },
 };
 
-/// Takes an epoch out of use: nothing that its key opens is released any more, and the server destroys what lies
-/// under it. Counts records.
+/// Takes an epoch out of use: nothing that its key opens is released any more, and the server destroys what
+/// lies under it. Counts records.
 pub(super) async fn retire_epoch(
     vault: &Vault,
     old: Collection,

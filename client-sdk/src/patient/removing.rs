@@ -109,9 +109,9 @@ pub(super) async fn replace_devices(
     heads::put_head(vault).await
 }
 
-/// Takes a device off the list, and with it those that are there by its word and are not kept; of one that is off it
-/// already, those that a removal which was broken off has left. Recovery members that the server keeps for a while are
-/// announced.
+/// Takes a device off the list, and with it those that are there by its word and are not kept; of one that is
+/// off it already, those that a removal which was broken off has left. Recovery members that the server keeps
+/// for a while are announced.
 async fn shut_out(vault: &Vault, device: DeviceId, keep: &HashSet<String>) -> Result<ShutOut> {
     // By the list that is changed: when another device is faster, by the one that it has made.
     let going = Mutex::new(Vec::new());
@@ -151,8 +151,8 @@ async fn shut_out(vault: &Vault, device: DeviceId, keep: &HashSet<String>) -> Re
     })
 }
 
-/// One of the members that go is settled, and only the server knows which: the devices go first, so that nobody adds more
-/// (DEV-27). Gives the members.
+/// One of the members that go is settled, and only the server knows which: the devices go first, so that nobody adds
+/// more (DEV-27). Gives the members.
 async fn shut_out_devices(
     vault: &Vault,
     listed: &(dyn Fn(&KnownDevices) -> Vec<DeviceId> + Sync),

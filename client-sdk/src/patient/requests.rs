@@ -202,8 +202,8 @@ pub(super) async fn note(vault: &Vault, permission: PermissionId, text: &str) ->
     Ok(())
 }
 
-/// Fetches a request and checks that it is to her, by the institution in it; and what the server says has
-/// become of it.
+/// Fetches a request and checks that it is to her, by the institution in it; and what the server
+/// says has become of it.
 pub(crate) async fn asked(vault: &Vault, id: RequestId) -> Result<(Asked, RequestState)> {
     let stored = vault.get(api::REQUEST.at([&id])).await?;
     let state = stored.state();

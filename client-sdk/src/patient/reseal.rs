@@ -36,9 +36,9 @@ use crate::{
 /// A record that stays as it is sealed, though its data key was given away.
 #[derive(Clone, Debug, PartialEq, Eq, serde::Serialize)]
 pub struct Kept {
-    /// The record.
+    /// The record that stays as it was.
     pub record_id: RecordId,
-    /// Why.
+    /// Why it was not sealed anew.
     #[serde(flatten)]
     pub why: KeptWhy,
 }
@@ -55,12 +55,12 @@ pub enum KeptWhy {
     /// Another permission that still holds, or whose last use may still run, names it as it is.
     #[serde(rename = "permitted")]
     Named {
-        /// The other permission.
+        /// The other permission that names it.
         permission_id: PermissionId,
     },
     /// It does not verify, or could not be passed on: what went wrong.
     Failed {
-        /// What went wrong.
+        /// What went wrong, for people to read.
         error: String,
     },
 }

@@ -51,8 +51,8 @@ pub(super) async fn revoke_all_the_same(vault: &Vault, permission: PermissionId,
     }
 }
 
-/// A permission is revoked, and what should follow failed. On an old copy of the data the revocation is lost with that, so it is
-/// kept.
+/// A permission is revoked, and what should follow failed. On an old copy of the data the revocation is lost with
+/// that, so it is kept.
 pub(super) async fn only_revoked(vault: &Vault, permission: &VerifiedPermission, cause: Error) -> Error {
     let id = permission.permission_id;
     match keep_revocation(vault, id).await {

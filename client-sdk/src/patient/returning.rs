@@ -50,25 +50,25 @@ pub struct Returned {
 #[derive(Clone, Debug, Default, PartialEq, Eq, serde::Serialize)]
 #[non_exhaustive]
 pub struct LostActs {
-    /// How many in all.
+    /// How many acts were lost in all.
     #[serde(rename = "lost_acts")]
     pub acts: u64,
-    /// Permissions that were given.
+    /// Permissions that were given and are lost.
     #[serde(rename = "lost_permissions")]
     pub permissions: Vec<PermissionId>,
     /// Permissions that were taken back.
     #[serde(rename = "lost_revocations")]
     pub revocations: Vec<PermissionId>,
-    /// Records that had come.
+    /// Records that had come and are lost.
     #[serde(rename = "lost_records")]
     pub records: Vec<RecordId>,
-    /// Delegations that were given.
+    /// Delegations that were given and are lost.
     #[serde(rename = "lost_delegations")]
     pub delegations: Vec<DelegationId>,
-    /// Delegations that were ended.
+    /// Delegations whose ends are lost.
     #[serde(rename = "lost_delegation_ends")]
     pub delegation_ends: Vec<DelegationId>,
-    /// Records that were deleted.
+    /// Records whose deletions are lost.
     #[serde(rename = "lost_deletions")]
     pub deletions: Vec<RecordId>,
     /// Uploads that were taken back.
@@ -158,8 +158,8 @@ async fn come_back(vault: &Vault) -> Result<Returned> {
     Ok(returned)
 }
 
-/// Revokes what was revoked, and what another permission had taken the place of; ends delegations that were ended, and deletes what
-/// was deleted.
+/// Revokes what was revoked, and what another permission had taken the place of; ends delegations that were ended,
+/// and deletes what was deleted.
 async fn take_back_again(vault: &Vault, returned: &mut Returned) -> Result<()> {
     let lost = &returned.lost;
     let mut gone: HashSet<PermissionId> = lost.revocations.iter().copied().collect();

@@ -1,5 +1,5 @@
-//! Revocation: the server stops at once; then the keys that the institution was given are taken out of use. See
-//! `protocol-spec/spec/revocation.md`.
+//! Revocation: the server stops at once; then the keys that the institution was given are taken
+//! out of use. See `protocol-spec/spec/revocation.md`.
 
 use std::collections::HashSet;
 

@@ -1,6 +1,6 @@
-//! The keys of her collections, as far as this session knows them. The server keeps them wrapped under the vault
-//! root key; what it cannot do is make one, move one to another place, or show an older epoch as the current one.
-//! See `protocol-spec/spec/collections.md` §1.
+//! The keys of her collections, as far as this session knows them. The server keeps them wrapped under the
+//! vault root key; what it cannot do is make one, move one to another place, or show an older epoch as the
+//! current one. See `protocol-spec/spec/collections.md` §1.
 
 use std::sync::Arc;
 

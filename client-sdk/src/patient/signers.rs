@@ -84,8 +84,8 @@ pub(super) fn delegation_stands(vault: &Vault, delegation: &VerifiedDelegation) 
     vault.keys.known().is_hers(delegation.device().id())
 }
 
-/// Nothing is released to an institution that has ended, by whatever key (INS-13, INS-15). An emergency permission is for
-/// none in particular.
+/// Nothing is released to an institution that has ended, by whatever key (INS-13, INS-15). An emergency permission
+/// is for none in particular.
 pub(super) async fn is_for_a_retired_one(vault: &Vault, own: &OwnPermission) -> Result<bool> {
     if own.permission.kind == Kind::Emergency {
         return Ok(false);

@@ -28,11 +28,11 @@ pub(super) struct Use {
     pub(super) bytes: u64,
 }
 
-/// One of her permissions.
+/// A permission of the patient's, and how it stands.
 pub(crate) struct OwnPermission {
     /// What was signed in her name.
     pub(crate) permission: VerifiedPermission,
-    /// Whether it holds.
+    /// Whether the permission holds now.
     pub(crate) state: PermissionState,
     /// What is left of it.
     pub(crate) left: Left,
@@ -60,8 +60,8 @@ impl OwnPermission {
     }
 }
 
-/// What is left of a permission, and what open sessions hold of it: never more than was signed, nor than its proven use
-/// leaves (PRM-17).
+/// What is left of a permission, and what open sessions hold of it: never more than was signed, nor than
+/// its proven use leaves (PRM-17).
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(crate) struct Left {
     uses: u32,

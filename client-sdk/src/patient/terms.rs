@@ -42,8 +42,8 @@ pub struct PermitTerms {
     pub expires: Duration,
     /// How many releases may bring something (FLW-16).
     pub uses: u32,
-    /// Bytes of sealed stream, over all uses; without it enough for every use and as much again for
-    /// transfers that break off.
+    /// Bytes of sealed stream, over all uses; without it enough for every use and as much again
+    /// for transfers that break off.
     pub bytes: Option<u64>,
     /// The one purpose that it is for; none: the one that the request states, if it does.
     pub purpose: Option<Purpose>,
@@ -54,7 +54,7 @@ pub struct PermitTerms {
 }
 
 impl Default for PermitTerms {
-    /// Once, within an hour.
+    /// For one use, within an hour from now.
     fn default() -> Self {
         Self {
             not_before: None,
@@ -80,7 +80,7 @@ pub enum Selection {
 /// Whatever lies in one of her collections.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct InCollection {
-    /// Which of her collections.
+    /// The collection that the permission is over.
     pub id: CollectionId,
     /// Only what lies there now, not what comes later.
     pub until_now: bool,
@@ -89,7 +89,7 @@ pub struct InCollection {
 /// What an institution asks the patient for whom a delegate acts. Its text is sealed to that patient.
 #[derive(Clone, Debug, serde::Serialize)]
 pub struct OpenRequest {
-    /// Its id.
+    /// The request's id, by which it is answered.
     pub request_id: RequestId,
     /// Whether it is a download or a reference.
     pub kind: Kind,

@@ -37,7 +37,7 @@ fn thin(times: &mut Vec<(u64, u64)>) {
 }
 
 const FILE: &str = "vault.times";
-/// A second, in milliseconds.
+/// One second, counted in milliseconds.
 const STEP: u64 = 1000;
 const MOST: usize = 512;
 

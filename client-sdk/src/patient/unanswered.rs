@@ -1,5 +1,5 @@
-//! What she does about what she was asked and does not want to answer: she has it deleted, or blocks who asks. See
-//! `protocol-spec/spec/accounts.md` §4.
+//! What she does about what she was asked and does not want to answer: she has it deleted, or blocks
+//! who asks. See `protocol-spec/spec/accounts.md` §4.
 
 use std::fmt;
 
@@ -14,7 +14,7 @@ use crate::{Result, patient::vault::Vault};
 /// Something that others have asked of a patient.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Unanswered {
-    /// An institution's request.
+    /// A request that an institution has made.
     Request(RequestId),
     /// To be a delegate; or what came of it.
     Delegation(DelegationId),
@@ -26,9 +26,9 @@ pub enum Unanswered {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, serde::Serialize)]
 #[serde(untagged)]
 pub enum SenderId {
-    /// A patient.
+    /// A sender that is a patient.
     Patient(PatientId),
-    /// An institution.
+    /// A sender that is an institution.
     Institution(InstitutionId),
 }
 
@@ -53,7 +53,7 @@ impl SenderId {
 /// Somebody with whom the reader deals, who has put something before her, or whom she has blocked, as the server says.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, serde::Serialize)]
 pub struct SenderInfo {
-    /// Who.
+    /// The id of the sender.
     pub id: SenderId,
     /// The reader has dealt with it.
     pub known: bool,

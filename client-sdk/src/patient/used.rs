@@ -43,7 +43,7 @@ struct Spent {
 }
 
 impl Spent {
-    /// Of each the larger.
+    /// The larger of both, of uses and of bytes.
     fn max(self, other: Self) -> Self {
         Self {
             uses: self.uses.max(other.uses),
@@ -87,7 +87,7 @@ impl Used {
         }
     }
 
-    /// A release was opened.
+    /// Notes that a release was opened.
     fn opened(&mut self, permission: PermissionId, release: ReleaseId) {
         self.open.insert(release.to_string(), permission.to_string());
     }
@@ -120,8 +120,8 @@ pub(super) fn read_used(vault: &Vault) -> Result<Used> {
     Ok(vault.session.home.read_json(USED)?.unwrap_or_default())
 }
 
-/// What the history says since. It is read before the list of permissions: what is used meanwhile makes
-/// that say less.
+/// What the history says since. It is read before the list of permissions: what is used
+/// meanwhile makes that say less.
 pub(super) async fn used_further(vault: &Vault, since: &Used) -> Result<Further> {
     let mut further = Further {
         entries: since.entries,

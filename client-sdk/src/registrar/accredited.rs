@@ -1,5 +1,5 @@
-//! What a registrar has accredited: kept beside its key, so that it is told before it accredits a name that people would take
-//! for another institution's (INS-17).
+//! What a registrar has accredited: kept beside its key, so that it is told before it accredits a name that people
+//! would take for another institution's (INS-17).
 
 use protocol_spec::names::Look;
 use serde::{Deserialize, Serialize};

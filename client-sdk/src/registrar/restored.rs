@@ -1,5 +1,9 @@
-//! The registrar agrees that an operator goes on with an older copy of its data, once for each generation of a log. See
-//! `protocol-spec/spec/restoration.md` §1.
+//! The registrar agrees that an operator goes on with an older copy of its data, once for each generation of
+//! a log. See `protocol-spec/spec/restoration.md` §1.
+//!
+//! What a method fails with, besides the errors of the connection and what the server refuses, stands behind
+//! `Errors:` in its doc.
+#![allow(clippy::missing_errors_doc, reason = "the doc of the module says it once")]
 
 use std::collections::BTreeMap;
 
@@ -16,10 +20,7 @@ use super::Registrar;
 use crate::{Error, Result};
 
 impl Registrar {
-    /// Reads what an operator wants signed, and checks that it is the operator's (RST-3).
-    ///
-    /// # Errors
-    /// [`Error::Tampered`].
+    /// Reads what an operator wants signed, and checks that it is the operator's (RST-3). Errors: [`Error::Tampered`].
     pub fn inspect_restoration(request: &[u8]) -> Result<Verified<Restoration>> {
         let file = read(request)?;
         let operator = IdentityKey::try_from(file.operator_key.as_ref()).map_err(refused)?;
@@ -34,9 +35,8 @@ impl Registrar {
 
     /// Agrees that an operator goes on with an older copy of its data: the file to hand back. `again` when another one was signed for
     /// this generation of the log, which nobody has taken in: two that were are a fork (RST-3, RST-6).
-    ///
-    /// # Errors
-    /// As [`Self::inspect_restoration`]; [`Error::Usage`] for another registrar's server, and for a second one.
+    /// Errors: as [`Self::inspect_restoration`]; [`Error::Usage`] for another registrar's server,
+    /// and for a second one.
     pub fn restore(&self, request: &[u8], again: bool) -> Result<Vec<u8>> {
         let restoration = Self::inspect_restoration(request)?;
         if restoration.registrar_id != RegistrarId::from(&self.key.public()) {

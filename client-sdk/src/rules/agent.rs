@@ -1,6 +1,10 @@
 //! The agent: goes through the inbox, and through what comes into it, with one request after the other.
 //!
 //! Invariant: one agent runs in a home at a time, and the cursor moves only past what has been dealt with.
+//!
+//! What a method fails with, besides the errors of the connection and what the server refuses, stands behind
+//! `Errors:` in its doc.
+#![allow(clippy::missing_errors_doc, reason = "the doc of the module says it once")]
 
 use std::{convert::Infallible, time::Duration};
 
@@ -32,9 +36,7 @@ struct Cursor {
 
 impl Patient {
     /// Starts an agent; nothing is answered yet.
-    ///
-    /// # Errors
-    /// [`Error::HomeLocked`] when another one runs in this home.
+    /// Errors: [`Error::HomeLocked`] when another one runs in this home.
     pub fn agent(&self) -> Result<Agent<'_>> {
         let lock = self.vault.home().below(FOLDER).lock_own(LOCK)?;
         Ok(Agent {
@@ -49,10 +51,8 @@ impl Patient {
 impl Agent<'_> {
     /// Goes once through what is new, after waiting so long for something new. `report` hears each decision after it
     /// has been kept and, if it is an answer, sent.
-    ///
-    /// # Errors
-    /// [`Error::RulesChanged`]; [`Error::Usage`] without active rules; of the connection. What was decided before
-    /// stands; the rest is taken up again by the next call.
+    /// Errors: [`Error::RulesChanged`]; [`Error::Usage`] without active rules; of the connection. What was decided
+    /// before stands; the rest is taken up again by the next call.
     pub async fn pass(
         &mut self,
         wait: Option<Duration>,
@@ -89,10 +89,7 @@ impl Agent<'_> {
     }
 
     /// Goes on until something fails that does not pass by itself. Connections that break and servers that restart
-    /// only make it pause.
-    ///
-    /// # Errors
-    /// As [`Self::pass`].
+    /// only make it pause. Errors: as [`Self::pass`].
     pub async fn run(&mut self, report: &mut (dyn FnMut(Decision) + Send)) -> Result<Infallible> {
         let mut pause = FIRST_PAUSE;
         loop {

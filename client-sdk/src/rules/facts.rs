@@ -17,7 +17,7 @@ use crate::{
 pub struct Explained {
     /// Whether a download or a reference is asked for.
     pub kind: Kind,
-    /// The institution that asks.
+    /// The institution that asks the patient.
     #[serde(flatten, serialize_with = "crate::text::from")]
     pub from: InstitutionRef,
     /// The institution that would receive.
@@ -32,9 +32,7 @@ pub struct Explained {
 
 impl Patient {
     /// What these rules say of a request now, and why. Nothing is answered.
-    ///
-    /// # Errors
-    /// [`crate::Error::Refused`] for an unknown request; of the connection.
+    /// Errors: [`crate::Error::Refused`] for an unknown request; of the connection.
     pub async fn explain(&self, request: RequestId, rules: &Rules<Known>) -> Result<Explained> {
         let (asked, state) = requests::asked(&self.vault, request).await?;
         let (facts, _) = self.facts(&asked).await?;

@@ -45,8 +45,8 @@
 //! the request is left for her. The cursor moves when an event has been dealt with; when the rules have changed, the
 //! agent starts at the beginning, so that they also answer what is still open.
 //!
-//! Her history shows which rule answered, from what was kept: a note in the home, found by the hash of the signed answer,
-//! and itself not signed.
+//! Her history shows which rule answered, from what was kept: a note in the home, found by the hash of the signed
+//! answer, and itself not signed.
 //!
 //! | module | does |
 //! |---|---|

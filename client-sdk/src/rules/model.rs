@@ -180,9 +180,7 @@ impl<I: Clone> Rules<I> {
     }
 
     /// The same rules with each institution replaced, or the first that cannot be.
-    ///
-    /// # Errors
-    /// The first error that `find` gives.
+    /// Errors: the first error that `find` gives.
     pub fn resolve<J, E>(self, find: impl Fn(&I) -> Result<J, E>) -> Result<Rules<J>, E> {
         let resolve = |rule: Rule<I>| {
             Ok(Rule {

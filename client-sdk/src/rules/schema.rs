@@ -19,9 +19,7 @@ use crate::{Error, Result};
 
 impl Rules<String> {
     /// Reads a rules file, and checks what needs no directory.
-    ///
-    /// # Errors
-    /// [`Error::RulesFile`] with the line, and what is allowed there.
+    /// Errors: [`Error::RulesFile`] with the line, and what is allowed there.
     pub fn parse(text: &str) -> Result<Self> {
         if text.len() > LARGEST {
             return Err(Error::RulesFile {

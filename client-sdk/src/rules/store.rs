@@ -8,6 +8,10 @@
 //! rules/highest   the highest sequence that was seen
 //! ```
 //! Signed is the pre-image of STM-1 over everything after the first line, under `STANDING_RULES`.
+//!
+//! What a method fails with, besides the errors of the connection and what the server refuses, stands behind
+//! `Errors:` in its doc.
+#![allow(clippy::missing_errors_doc, reason = "the doc of the module says it once")]
 
 use std::collections::BTreeMap;
 
@@ -51,9 +55,8 @@ struct Header {
 
 impl Patient {
     /// Finds the institutions that a rules file names in her verified directory, by exact name or id.
-    ///
-    /// # Errors
-    /// [`Error::RulesFile`], [`Error::UnknownInstitution`], [`Error::AmbiguousInstitution`], and of the connection.
+    /// Errors: [`Error::RulesFile`], [`Error::UnknownInstitution`],
+    /// [`Error::AmbiguousInstitution`], and of the connection.
     pub async fn resolve_rules(&self, text: &str) -> Result<Rules<Known>> {
         let rules = Rules::parse(text)?;
         let mut found = BTreeMap::new();
@@ -65,10 +68,7 @@ impl Patient {
         rules.resolve(|name| known(&found, name))
     }
 
-    /// Signs a rules file and makes it the active one; the one before is replaced.
-    ///
-    /// # Errors
-    /// As [`Self::resolve_rules`].
+    /// Signs a rules file and makes it the active one; the one before is replaced. Errors: as [`Self::resolve_rules`].
     pub async fn use_rules(&self, text: &str) -> Result<StandingRules> {
         let rules = self.resolve_rules(text).await?;
         let home = self.vault.home();
@@ -103,9 +103,7 @@ impl Patient {
     }
 
     /// The active rules; none when none were ever activated.
-    ///
-    /// # Errors
-    /// [`Error::RulesChanged`] when they are not what this device signed last.
+    /// Errors: [`Error::RulesChanged`] when they are not what this device signed last.
     pub fn rules(&self) -> Result<Option<StandingRules>> {
         let device = self.vault.device_key();
         load(self.vault.home(), self.id(), &device)

@@ -1,5 +1,5 @@
-//! The values of a rules file, each read from its text by one strict reading. An error says what is allowed; the
-//! parser adds the line.
+//! The values of a rules file, each read from its text by one strict reading. An error says what is allowed;
+//! the parser adds the line.
 
 use std::time::Duration;
 
@@ -26,9 +26,7 @@ enum UntilText {
 }
 
 /// Reads a date, whose beginning in UTC counts, or a moment with its offset, in milliseconds since 1970.
-///
-/// # Errors
-/// What is allowed.
+/// Errors: errors: the text says what is allowed.
 pub fn moment(text: &str) -> Result<u64, &'static str> {
     Until::try_from(UntilText::Text(text.to_owned())).map(|until| until.0)
 }

@@ -38,13 +38,13 @@ impl fmt::Display for Known {
     }
 }
 
-/// What is known of a request when it is evaluated: signed by who asks, or verified in her vault. Its text is not
-/// among it.
+/// What is known of a request when it is evaluated: signed by who asks, or verified in her vault. Its
+/// text is not among it.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Facts {
     /// Of the permission that would answer.
     pub kind: Kind,
-    /// The institution that asks.
+    /// The institution that asks the patient.
     pub from: InstitutionId,
     /// The institution that would receive.
     pub to: InstitutionId,

@@ -21,11 +21,11 @@ pub(crate) struct Asked {
     /// Of the permission that would answer it.
     pub(crate) kind: Kind,
     pub(crate) request_id: RequestId,
-    /// Who asks.
+    /// The institution that has asked.
     pub(crate) asker: DirectoryEntry,
     /// Who would receive: the asker, or the second institution.
     pub(crate) receiver: InstitutionId,
-    /// SHA-256 of its body.
+    /// SHA-256 of the body of the request.
     pub(crate) hash: Sha256Digest,
     /// When it ends, in milliseconds since 1970.
     pub(crate) expires: u64,

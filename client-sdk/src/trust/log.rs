@@ -104,7 +104,7 @@ impl PinnedLog {
         }
     }
 
-    /// Leaves that are known.
+    /// How many leaves this session knows of.
     pub(crate) async fn newest_size(&self) -> u64 {
         self.seen.lock().await.newest_size()
     }

@@ -102,8 +102,8 @@ impl Mirror {
         self.revalidate_unless_recent().await;
     }
 
-    /// The next look into the mirror asks the server for new events, unless a checkpoint accepted within the last second says that
-    /// there are none.
+    /// The next look into the mirror asks the server for new events, unless a checkpoint accepted within the last
+    /// second says that there are none.
     pub(crate) async fn revalidate_unless_recent(&self) {
         self.mirrored.lock().await.fresh = false;
     }

@@ -4,8 +4,8 @@ use protocol_spec::{directory::Institution, emergency::Opening, messages as pb};
 
 use crate::{Error, Result, connect::Server};
 
-/// An opening by the institution whose entry comes with it, which the registrar has accredited for emergencies
-/// (EMG-6, EMG-7).
+/// An opening by the institution whose entry comes with it, which the registrar has
+/// accredited for emergencies (EMG-6, EMG-7).
 pub(crate) fn emergency_opening(server: &Server, message: &pb::EmergencyUse) -> Result<Opening> {
     let entry = message.entry.clone();
     let entry = entry.ok_or_else(|| tampered("its institution is missing"))?;

@@ -41,8 +41,8 @@ impl OtherPatients {
         Ok(key)
     }
 
-    /// Another patient's newest list of devices, if it has this recovery key (RCV-8). One before a list that was met is
-    /// refused.
+    /// Another patient's newest list of devices, if it has this recovery key (RCV-8). One before a list
+    /// that was met is refused.
     ///
     /// None, if there is no such patient, or no such key in her list.
     pub(crate) async fn member_list(

@@ -29,7 +29,7 @@ use crate::{DirectoryEntry, Error, Result, connect::Server};
 pub struct Provenance {
     /// The institution that signed it.
     pub institution_id: InstitutionId,
-    /// Its accredited name.
+    /// The name that the registrar accredited.
     pub name: String,
     /// The upload permission it was made under.
     pub permission_id: PermissionId,
@@ -205,7 +205,7 @@ pub struct FetchedPart {
     pub name: String,
     /// The relative path below the record's folder at which it lies: the same where that is a safe name (CNT-18).
     pub file: String,
-    /// Its length.
+    /// How many bytes the file has.
     pub bytes: u64,
     /// Its hash, as the maker signed it and as it was received.
     pub sha256: Sha256Digest,

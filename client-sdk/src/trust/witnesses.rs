@@ -29,9 +29,7 @@ pub struct WitnessPolicy {
 
 impl WitnessPolicy {
     /// Reads a policy before anything depends on it.
-    ///
-    /// # Errors
-    /// [`Error::Protocol`] for a file that is no policy.
+    /// Errors: [`Error::Protocol`] for a file that is no policy.
     pub fn parse(file: &[u8]) -> Result<Self> {
         let policy = Policy::parse(file)?;
         let name = |witness: &protocol_spec::log::Witness| witness.key.name().to_owned();
@@ -71,7 +69,7 @@ pub(crate) struct Witnesses {
 /// What was found when the log was last compared with what the quorum has cosigned.
 #[derive(Default)]
 struct Looked {
-    /// Leaves that are cosigned.
+    /// How many leaves a quorum has cosigned.
     witnessed: u64,
     at: Option<Duration>,
 }
@@ -96,8 +94,8 @@ impl Witnesses {
         self.policy.asks_for_witnesses()
     }
 
-    /// The checkpoint that the server shows now. With a policy (LOG-8), the quorum has cosigned it lately (LOG-11); it is not compared
-    /// with others yet.
+    /// The checkpoint that the server shows now. With a policy (LOG-8), the quorum has cosigned it lately (LOG-11);
+    /// it is not compared with others yet.
     pub(crate) async fn shown(&self) -> Result<VerifiedCheckpoint> {
         self.believe(&self.server.get_file(api::LOG_CHECKPOINT.here()).await?)
     }
@@ -253,9 +251,9 @@ pub(crate) struct Began {
 /// What was accepted and is not cosigned yet.
 #[derive(Serialize, Deserialize)]
 struct Pending {
-    /// Leaves.
+    /// How many leaves the log had.
     size: u64,
-    /// Seconds since 1970.
+    /// When it was seen, in seconds since 1970.
     since: u64,
 }
 

@@ -1,5 +1,9 @@
 //! A patient who acts in another's vault: reads what lies in the collections of the delegation, and answers
 //! requests, signed by her own device.
+//!
+//! What a method fails with, besides the errors of the connection and what the server refuses, stands behind
+//! `Errors:` in its doc.
+#![allow(clippy::missing_errors_doc, reason = "the doc of the module says it once")]
 
 use std::{collections::BTreeMap, path::Path};
 
@@ -112,16 +116,13 @@ async fn held(vault: &Vault) -> Result<Vec<(VerifiedDelegation, bool)>> {
 }
 
 impl Delegate<'_> {
-    /// For whom she acts.
+    /// The patient in whose vault the delegate acts.
     pub fn owner(&self) -> PatientId {
         self.delegation.patient_id
     }
 
     /// The collection of the delegation with this id; `default` and `emergency` have names. Those of the others are
-    /// the owner's alone.
-    ///
-    /// # Errors
-    /// [`crate::Error::Usage`].
+    /// the owner's alone. Errors: [`crate::Error::Usage`].
     pub fn collection(&self, id_or_name: &str) -> Result<CollectionId> {
         let named = match id_or_name {
             "default" => Some(CollectionId::DEFAULT),
@@ -133,9 +134,7 @@ impl Delegate<'_> {
     }
 
     /// The records that lie in the collections of the delegation, each verified.
-    ///
-    /// # Errors
-    /// Of the connection; a record that does not verify, or whose key was not given yet, stands in `refused`.
+    /// Errors: of the connection; a record that does not verify, or whose key was not given yet, stands in `refused`.
     pub async fn records(&self) -> Result<Records> {
         let (found, refused) = self.found(&Selection::All).await?;
         let info = |record: &Examined| {
@@ -151,10 +150,7 @@ impl Delegate<'_> {
         })
     }
 
-    /// Opens a record into `out/<record id>/`.
-    ///
-    /// # Errors
-    /// As [`crate::Patient::get_record`].
+    /// Opens a record into `out/<record id>/`. Errors: as [`crate::Patient::get_record`].
     pub async fn get_record(
         &self,
         record: RecordId,
@@ -165,10 +161,7 @@ impl Delegate<'_> {
         open_record(&self.server, found, (out, false), progress).await
     }
 
-    /// As [`Self::get_record`], if it is one file.
-    ///
-    /// # Errors
-    /// As [`crate::Patient::get_file`].
+    /// As [`Self::get_record`], if it is one file. Errors: as [`crate::Patient::get_file`].
     pub async fn get_file(&self, record: RecordId, out: &Path, progress: &dyn Progress) -> Result<Received> {
         let found = self.one(record).await?;
         open_record(&self.server, found, (out, true), progress).await
@@ -189,9 +182,7 @@ impl Delegate<'_> {
     }
 
     /// What institutions ask the owner, and is still open.
-    ///
-    /// # Errors
-    /// [`crate::Error::Refused`] unless the delegation is to permit; [`crate::Error::Tampered`].
+    /// Errors: [`crate::Error::Refused`] unless the delegation is to permit; [`crate::Error::Tampered`].
     pub async fn requests(&self) -> Result<Vec<OpenRequest>> {
         let mut open = Vec::new();
         let mut pages = self.server.pages(api::DELEGATED_REQUESTS.here());
@@ -204,19 +195,14 @@ impl Delegate<'_> {
         Ok(open)
     }
 
-    /// One of them, by its id.
-    ///
-    /// # Errors
-    /// As [`Self::requests`].
+    /// One of them, by its id. Errors: as [`Self::requests`].
     pub async fn request(&self, request: RequestId) -> Result<OpenRequest> {
         OpenRequest::of(self.vault, &self.asked(request).await?).await
     }
 
     /// Permits a request for the owner: records that lie in the collections of the delegation. The terms have neither
     /// conditions nor a permission to replace, and end with the delegation at the latest (DLG-7, DLG-8).
-    ///
-    /// # Errors
-    /// As [`crate::Patient::permit`]; [`crate::Error::Usage`] for such terms.
+    /// Errors: as [`crate::Patient::permit`]; [`crate::Error::Usage`] for such terms.
     pub async fn permit(
         &self,
         request: RequestId,
@@ -238,10 +224,7 @@ impl Delegate<'_> {
         Ok(id)
     }
 
-    /// Permits a request over a collection of the delegation, as [`crate::Patient::permit_collection`].
-    ///
-    /// # Errors
-    /// As [`Self::permit`].
+    /// Permits a request over a collection of the delegation, as [`crate::Patient::permit_collection`]. Errors: as [`Self::permit`].
     pub async fn permit_collection(
         &self,
         request: RequestId,
@@ -270,10 +253,7 @@ impl Delegate<'_> {
         Ok(id)
     }
 
-    /// Denies a request for the owner.
-    ///
-    /// # Errors
-    /// As [`Self::permit`].
+    /// Denies a request for the owner. Errors: as [`Self::permit`].
     pub async fn deny(&self, request: RequestId, text: &str) -> Result<()> {
         let asked = self.asked(request).await?;
         let answer = answers::sign_denial(self.vault, &asked, text, Some(&self.delegation)).await?;

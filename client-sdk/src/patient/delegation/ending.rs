@@ -26,7 +26,7 @@ use crate::{
 /// What the end of a delegation came to.
 #[derive(Clone, Debug, serde::Serialize)]
 pub struct EndedDelegation {
-    /// What has ended.
+    /// The delegation that has ended.
     #[serde(flatten)]
     pub delegation: DelegationInfo,
     /// Epochs of collections whose keys were taken out of use.

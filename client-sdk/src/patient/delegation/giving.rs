@@ -27,7 +27,7 @@ use crate::{
 pub struct DelegationTerms {
     /// What the owner calls her.
     pub name: String,
-    /// What she may do.
+    /// What the delegate may do.
     pub power: Power,
     /// With what lies in these.
     pub collections: Vec<CollectionId>,

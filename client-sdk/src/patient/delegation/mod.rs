@@ -1,5 +1,5 @@
-//! What a patient lets others do in her vault, and what others let her do in theirs. See
-//! `protocol-spec/spec/delegates.md`.
+//! What a patient lets others do in her vault, and what others let her
+//! do in theirs. See `protocol-spec/spec/delegates.md`.
 //!
 //! | module | does |
 //! |---|---|
@@ -46,11 +46,11 @@ pub use self::{
 #[derive(Clone, Copy, Debug, PartialEq, Eq, serde::Serialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum DelegationState {
-    /// She may.
+    /// The delegate may act now.
     Live,
     /// Her time has not come.
     NotYet,
-    /// Her time is over.
+    /// The time of the delegation is over.
     Expired,
     /// The owner has ended it.
     Ended,
@@ -63,10 +63,10 @@ pub enum DelegationState {
 /// A delegation that a patient has given.
 #[derive(Clone, Debug, serde::Serialize)]
 pub struct DelegationInfo {
-    /// To whom.
+    /// Who was let act, by the owner's name for her.
     #[serde(flatten)]
     pub delegate: DelegateRef,
-    /// What she may do.
+    /// What the delegate may do.
     pub power: Power,
     /// With what lies in these.
     pub collections: Vec<CollectionId>,
@@ -76,7 +76,7 @@ pub struct DelegationInfo {
     /// Until when, in milliseconds since 1970.
     #[serde(rename = "ends", serialize_with = "crate::text::moment")]
     pub not_after: u64,
-    /// Whether she may now.
+    /// Whether the delegate may act now.
     pub state: DelegationState,
 }
 
@@ -240,8 +240,8 @@ pub(super) async fn own_delegation_end(
     }
 }
 
-/// Whether a statement in her name was signed by a device of hers, or through a delegation that one has signed
-/// (DEV-8, DLG-7).
+/// Whether a statement in her name was signed by a device of hers, or through a delegation that
+/// one has signed (DEV-8, DLG-7).
 pub(super) async fn known_signer(
     vault: &Vault,
     device: &Device,

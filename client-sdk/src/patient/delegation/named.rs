@@ -8,7 +8,7 @@ pub struct DelegateRef {
     /// By which delegation she acts.
     #[serde(rename = "delegation_id")]
     pub delegation: DelegationId,
-    /// Who she is.
+    /// The id of the patient who is the delegate.
     #[serde(rename = "delegate_id")]
     pub id: PatientId,
     /// What the owner calls her.

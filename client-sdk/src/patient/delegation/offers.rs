@@ -93,13 +93,13 @@ pub(in crate::patient) async fn delegations_to_her(
 /// A delegation that a patient was given.
 #[derive(Clone, Debug, serde::Serialize)]
 pub struct HeldDelegation {
-    /// Its id.
+    /// The delegation's id, by which it is accepted.
     #[serde(rename = "delegation_id")]
     pub id: DelegationId,
     /// For whom she may act.
     #[serde(rename = "owner_id")]
     pub owner: PatientId,
-    /// What she may do.
+    /// What the reader may do as a delegate.
     pub power: Power,
     /// With what lies in these.
     pub collections: Vec<CollectionId>,

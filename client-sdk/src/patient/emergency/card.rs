@@ -1,4 +1,8 @@
 //! The card: one page to print and cut, with a code that people can type and machines can scan.
+//!
+//! What a method fails with, besides the errors of the connection and what the server refuses, stands behind
+//! `Errors:` in its doc.
+#![allow(clippy::missing_errors_doc, reason = "the doc of the module says it once")]
 
 use std::fmt;
 
@@ -25,10 +29,8 @@ pub struct EmergencyCard {
 }
 
 impl EmergencyCard {
-    /// A new one.
-    ///
-    /// # Errors
-    /// When the system has no random bytes.
+    /// Makes a card with a new half.
+    /// Errors: when the system has no random bytes.
     pub fn generate() -> Result<Self> {
         Ok(Self {
             half: CardHalf::generate()?,
@@ -51,7 +53,7 @@ impl fmt::Debug for EmergencyCard {
 /// A card that is in force.
 #[derive(Clone, Debug, PartialEq, Eq, serde::Serialize)]
 pub struct MadeCard {
-    /// Its permission.
+    /// The permission that the card opens.
     pub permission_id: PermissionId,
     /// Those of the cards before it, which still open until [`crate::Patient::close_cards_before`].
     #[serde(rename = "replaced")]
@@ -118,12 +120,12 @@ struct Sheet<'a> {
     code: &'a str,
     patient: PatientId,
     link: &'a ServerLink,
-    /// `2026-11-25`.
+    /// The day it was made, such as `2026-11-25`.
     date: &'a str,
 }
 
 impl Sheet<'_> {
-    /// The PDF file.
+    /// Draws the card as a PDF file.
     fn to_pdf(&self) -> Result<Zeroizing<Vec<u8>>> {
         let mut page = Page::new();
         page.text(BOLD, 20.0, LEFT, 780.0, "Medvault emergency card");

@@ -33,7 +33,7 @@ use crate::{
 /// A guardian whom she has named.
 #[derive(Clone, Debug, PartialEq, Eq, serde::Serialize)]
 pub struct GuardianInfo {
-    /// Who.
+    /// The patient who is the guardian.
     pub guardian: PatientId,
     /// The permission that she helps with.
     pub permission_id: PermissionId,
@@ -57,9 +57,9 @@ pub struct GuardianInfo {
 /// A help that has begun.
 #[derive(Clone, Debug, PartialEq, Eq, serde::Serialize)]
 pub struct HelpInfo {
-    /// Its id: to object.
+    /// The help's id, by which the patient objects.
     pub help_id: RequestId,
-    /// Who may open.
+    /// The institution that the help lets open.
     #[serde(rename = "institution_id")]
     pub institution: InstitutionId,
     /// When the waiting time is over, in milliseconds since 1970.
@@ -72,7 +72,7 @@ pub struct HelpInfo {
 pub(crate) enum OpenedBy {
     /// The half on her card.
     Card,
-    /// This guardian's half.
+    /// The half that this guardian has.
     Guardian(PatientId),
     /// A half that opens nothing any more.
     Ended,

@@ -1,4 +1,8 @@
 //! The kit: 24 words on paper, and the rehearsal that proves them.
+//!
+//! What a method fails with, besides the errors of the connection and what the server refuses, stands behind
+//! `Errors:` in its doc.
+#![allow(clippy::missing_errors_doc, reason = "the doc of the module says it once")]
 
 use std::fmt;
 
@@ -22,10 +26,8 @@ pub struct Kit {
 }
 
 impl Kit {
-    /// A new one.
-    ///
-    /// # Errors
-    /// When the system has no random bytes.
+    /// Makes a kit with new words.
+    /// Errors: when the system has no random bytes.
     pub fn generate() -> Result<Self> {
         let secret = RecoverySecret::generate()?;
         let words = secret.words()?;
@@ -33,9 +35,7 @@ impl Kit {
     }
 
     /// Three different places in the words, by chance: who can say what stands there has them at hand.
-    ///
-    /// # Errors
-    /// When the system has no random bytes.
+    /// Errors: when the system has no random bytes.
     pub fn three_places(&self, patient: &Patient) -> Result<[usize; 3]> {
         let mut places: Vec<usize> = (1..=crypto::WORDS).collect();
         let chance: [u8; 3] = patient.vault.session().system().random()?;
@@ -139,7 +139,7 @@ async fn wake(vault: &Vault, words: &str) -> Result<Awake> {
     Ok(woken)
 }
 
-/// `2026-11-25`, in UTC.
+/// A day such as `2026-11-25`, in UTC.
 pub(crate) fn day(ms: u64) -> String {
     let time = std::time::UNIX_EPOCH + std::time::Duration::from_millis(ms);
     let text = humantime::format_rfc3339_seconds(time).to_string();

@@ -1,5 +1,9 @@
-//! A machine that has nothing yet, and opens a vault again: with a kit's words, or with shares that trustees have
-//! sealed to it.
+//! A machine that has nothing yet, and opens a vault again: with a kit's words, or with shares that
+//! trustees have sealed to it.
+//!
+//! What a method fails with, besides the errors of the connection and what the server refuses, stands behind
+//! `Errors:` in its doc.
+#![allow(clippy::missing_errors_doc, reason = "the doc of the module says it once")]
 
 use std::collections::HashSet;
 
@@ -42,8 +46,8 @@ pub struct Recovered {
     pub patient: Patient,
     /// All devices of the vault, this one among them.
     pub devices: Vec<DeviceInfo>,
-    /// When the list before was made, in milliseconds since 1970: if devices have changed since then, the server has
-    /// shown an old state.
+    /// When the list before was made, in milliseconds since 1970: if devices have changed since then, the server
+    /// has shown an old state.
     pub list_made: u64,
     /// If the newest root key did not open: what was done about it.
     pub passed_over: Option<PassedOver>,
@@ -55,7 +59,7 @@ pub struct PassedOver {
     /// The first root epoch whose key did not open.
     #[serde(skip)]
     pub from: u64,
-    /// The last.
+    /// The last root epoch that was passed over.
     #[serde(skip)]
     pub until: u64,
     /// What she calls the device that has put the first of these keys.
@@ -72,10 +76,8 @@ pub struct PassedOver {
 
 impl Recovered {
     /// Restores with the 24 words of a kit; `name` is what she calls this machine.
-    ///
-    /// # Errors
-    /// [`Error::RecoveryWords`], [`Error::UnknownRecovery`], [`Error::HomeExists`]; [`Error::Tampered`] when the server shows
-    /// a vault that the kit was not made for, or lists that do not verify. Nothing was changed then.
+    /// Errors: [`Error::RecoveryWords`], [`Error::UnknownRecovery`], [`Error::HomeExists`]; [`Error::Tampered`] when
+    /// the server shows a vault that the kit was not made for, or lists that do not verify. Nothing was changed then.
     pub async fn with_words(
         home: impl Into<Ground>,
         unlock: &Unlock,
@@ -205,10 +207,7 @@ pub struct RecoveringMachine {
 }
 
 impl RecoveringMachine {
-    /// Makes the key, in a home of its own.
-    ///
-    /// # Errors
-    /// [`Error::HomeExists`] and others.
+    /// Makes the key, in a home of its own. Errors: [`Error::HomeExists`] and others.
     pub async fn prepare(home: impl Into<Ground>, unlock: &Unlock) -> Result<Self> {
         let place = ClosedHome::at(home);
         let key = RecipientSecret::generate()?;
@@ -218,10 +217,7 @@ impl RecoveringMachine {
         Ok(Self { place, home, key })
     }
 
-    /// Reads it back.
-    ///
-    /// # Errors
-    /// [`Error::HomeMissing`], [`Error::HomeKind`], [`Error::WrongUnlock`].
+    /// Reads back the machine that waits for shares. Errors: [`Error::HomeMissing`], [`Error::HomeKind`], [`Error::WrongUnlock`].
     pub async fn open(home: impl Into<Ground>, unlock: &Unlock) -> Result<Self> {
         let place = ClosedHome::at(home);
         let principal = place.principal_of(Kind::Recovering)?;
@@ -244,9 +240,7 @@ impl RecoveringMachine {
     }
 
     /// Restores with shares that trustees have given back; each comes with a name for error texts.
-    ///
-    /// # Errors
-    /// [`Error::WrongShare`] names one that is not what was entrusted, or is of another division; also as
+    /// Errors: [`Error::WrongShare`] names one that is not what was entrusted, or is of another division; also as
     /// [`Recovered::with_words`]. Nothing was changed then.
     pub async fn recover(
         self,

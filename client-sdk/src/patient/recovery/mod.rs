@@ -38,7 +38,7 @@ pub use self::{
 /// A recovery member that was added to the list of devices.
 #[derive(Clone, Debug, PartialEq, Eq, serde::Serialize)]
 pub struct RecoveryMember {
-    /// Its id.
+    /// The recovery member's id on the list of devices.
     #[serde(rename = "device_id")]
     pub id: DeviceId,
     /// Those of the same name that were there before, and are of no use any more.

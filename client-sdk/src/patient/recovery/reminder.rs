@@ -1,5 +1,5 @@
-//! A kit that nobody has tried for a year is a hope. When it was last made or tried is kept in the home, and nowhere
-//! else.
+//! A kit that nobody has tried for a year is a hope. When it was last made or tried is kept in
+//! the home, and nowhere else.
 
 use serde::{Deserialize, Serialize};
 

@@ -14,12 +14,12 @@ pub(crate) struct Sheet<'a> {
     pub(crate) words: &'a RecoveryWords,
     pub(crate) patient: PatientId,
     pub(crate) link: &'a ServerLink,
-    /// `2026-11-25`.
+    /// The day it was made, such as `2026-11-25`.
     pub(crate) date: &'a str,
 }
 
 impl Sheet<'_> {
-    /// The PDF file.
+    /// Draws the sheet as a PDF file.
     pub(crate) fn to_pdf(&self) -> Result<Zeroizing<Vec<u8>>> {
         let mut page = Page::new();
         page.text(BOLD, 20.0, LEFT, 780.0, "Medvault recovery kit");

@@ -32,7 +32,7 @@ use crate::{
 pub enum Trustee {
     /// Another patient of the server, by her id.
     Patient(PatientId),
-    /// An accredited institution.
+    /// An institution that the registrar has accredited.
     Institution(Box<DirectoryEntry>),
 }
 
@@ -66,9 +66,9 @@ pub struct NewTrustees {
 /// One trustee's share, sealed to him.
 #[derive(Clone, Debug)]
 pub struct EntrustedShare {
-    /// From 1.
+    /// The share's number, counted from 1.
     pub number: u8,
-    /// Whose it is.
+    /// The trustee to whom the share is sealed.
     pub trustee: String,
     /// The file for him; to anybody else it says nothing.
     pub file: Vec<u8>,
@@ -79,7 +79,7 @@ pub struct EntrustedShare {
 pub struct Entrusted {
     /// Their member of the list.
     pub member: RecoveryMember,
-    /// How many it takes.
+    /// How many shares it takes to recover.
     pub threshold: u8,
 }
 

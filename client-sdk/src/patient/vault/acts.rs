@@ -36,7 +36,7 @@ impl SeenActs {
         };
     }
 
-    /// All that was seen.
+    /// All acts that this home has seen.
     pub(in crate::patient) fn acts(&self) -> &Acts {
         &self.acts
     }
@@ -124,7 +124,7 @@ pub(in crate::patient) fn text(sequence: u64, hash: &Sha256Digest) -> String {
     format!("head {sequence} ({:.16}…)", hash.to_string())
 }
 
-/// Bytes of an act.
+/// How many bytes an act has.
 const LEN: u64 = Act::LEN as u64;
 
 pub(in crate::patient) const ACTS: &str = "vault.acts";

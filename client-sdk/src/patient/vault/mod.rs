@@ -61,27 +61,27 @@ impl Vault {
         })
     }
 
-    /// Her id.
+    /// The id of the patient whose vault it is.
     pub(crate) fn id(&self) -> PatientId {
         self.keys.patient
     }
 
-    /// What time it is.
+    /// What time it is by this machine and the server.
     pub(crate) fn time(&self) -> Moment {
         self.session.clock.now()
     }
 
-    /// Her connection.
+    /// The connection to the patient's server.
     pub(crate) fn session(&self) -> &Session {
         &self.session
     }
 
-    /// Her home.
+    /// The home of this device.
     pub(crate) fn home(&self) -> &Home {
         &self.session.home
     }
 
-    /// Asks her server.
+    /// Asks the patient's server for a message.
     pub(super) async fn get<A: Message + Default + Name, X: Query>(
         &self,
         at: RequestTarget<(), A, X>,

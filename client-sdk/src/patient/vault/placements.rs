@@ -1,6 +1,6 @@
-//! Where this home has seen her records lie: for each the number of its newest placement. A record that was moved stays where it
-//! was moved to, and one that was sealed anew stays so: no server can show it as it lay before, whether or not an index says where it
-//! lies (COL-10).
+//! Where this home has seen her records lie: for each the number of its newest placement. A record that was moved
+//! stays where it was moved to, and one that was sealed anew stays so: no server can show it as it lay before,
+//! whether or not an index says where it lies (COL-10).
 
 use std::{
     collections::{BTreeMap, HashMap},
@@ -32,8 +32,8 @@ impl SeenPlacements {
         }
     }
 
-    /// Reads what the home has kept, once. To be called before the server is asked: what another process has seen since may be newer
-    /// than the answer.
+    /// Reads what the home has kept, once. To be called before the server is asked: what another process has seen
+    /// since may be newer than the answer.
     pub(in crate::patient) fn read(&self) -> Result<()> {
         self.with(|_| ())
     }

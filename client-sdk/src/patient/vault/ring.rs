@@ -57,12 +57,12 @@ struct Keyed {
     /// Wraps of epochs that are not closed and whose keys do not open, as they are: the server wants them with each new root
     /// key, and nobody can make better ones.
     unreadable: BTreeMap<u64, Bytes>,
-    /// The name opens.
+    /// Whether the collection's name opens.
     named: bool,
 }
 
 impl Ring {
-    /// None yet.
+    /// A ring that has no collections yet.
     pub(in crate::patient) fn with(last_placement: u64) -> Self {
         Self {
             last_placement: last_placement.into(),

@@ -1,5 +1,5 @@
-//! Reading the log itself, all of it or what is new: whoever has read it depends on no answer about it. See
-//! `protocol-spec/spec/log.md` §4.
+//! Reading the log itself, all of it or what is new: whoever has read it depends on no answer
+//! about it. See `protocol-spec/spec/log.md` §4.
 
 use futures_util::{StreamExt, stream};
 use protocol_spec::{

@@ -45,7 +45,7 @@ impl SeenLog {
         self.newest.clone().filter(|_| lately)
     }
 
-    /// Leaves that are known.
+    /// How many leaves were seen so far.
     pub(super) fn newest_size(&self) -> u64 {
         self.newest.as_ref().map_or(0, |newest| newest.size)
     }

@@ -10,7 +10,7 @@ use crate::{Error, Progress, Result};
 pub struct Audited {
     /// The first entry that was read.
     pub from: u64,
-    /// Entries of the log.
+    /// How many entries the log has.
     #[serde(rename = "log_size")]
     pub size: u64,
     /// Events of the directory among them.

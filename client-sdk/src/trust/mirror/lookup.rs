@@ -1,5 +1,5 @@
-//! Institutions as the registrar vouches for them: shown, wrapped to or believed only as the mirror of the directory has
-//! them (ATK-1).
+//! Institutions as the registrar vouches for them: shown, wrapped to or believed only as the mirror of
+//! the directory has them (ATK-1).
 
 use protocol_spec::{
     api::{self, PageQuery},
