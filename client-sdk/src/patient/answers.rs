@@ -75,7 +75,7 @@ pub(crate) struct PermissionLimits {
 #[derive(Clone, Debug)]
 pub(crate) enum SignedAnswer {
     Permission(Box<submitted::SubmitPermission>),
-    Denial(submitted::SubmitDenial),
+    Denial(Box<submitted::SubmitDenial>),
 }
 
 impl SignedAnswer {
@@ -93,7 +93,7 @@ impl SignedAnswer {
             Self::Permission(message) => {
                 drop(server.post(api::SUBMIT_PERMISSION.here(), &**message).await?);
             }
-            Self::Denial(message) => drop(server.post(api::SUBMIT_DENIAL.here(), message).await?),
+            Self::Denial(message) => drop(server.post(api::SUBMIT_DENIAL.here(), &**message).await?),
         }
         Ok(())
     }
@@ -252,7 +252,7 @@ pub(crate) async fn sign_denial(
         Some(delegation) => denial.through(delegation.signed()),
         None => denial,
     };
-    Ok(SignedAnswer::Denial(submitted::SubmitDenial { denial }))
+    Ok(SignedAnswer::Denial(Box::new(submitted::SubmitDenial { denial })))
 }
 
 /// Sends an answer, a permission with the head over it.

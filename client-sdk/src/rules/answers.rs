@@ -104,7 +104,7 @@ impl KeptAnswer {
                 .map(|message| SignedAnswer::Permission(Box::new(message))),
             AnswerKind::Denied => decode(&bytes)
                 .and_then(SubmitDenial::read)
-                .map(SignedAnswer::Denial),
+                .map(|message| SignedAnswer::Denial(Box::new(message))),
         };
         let answer = answer.map_err(|_| damaged())?;
         if answer.statement_hash().to_string() == self.statement {

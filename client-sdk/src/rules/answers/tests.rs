@@ -34,9 +34,9 @@ fn denial(text: &'static [u8]) -> SignedAnswer {
         },
     };
     let denial = Signed::sign(denial, |message| key.sign_bytes(message));
-    SignedAnswer::Denial(SubmitDenial {
+    SignedAnswer::Denial(Box::new(SubmitDenial {
         denial: PatientSigned::new(denial, DeviceChain::first(key.public(), certificate)),
-    })
+    }))
 }
 
 fn request(n: u8) -> RequestId {
