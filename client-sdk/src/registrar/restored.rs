@@ -3,7 +3,6 @@
 //!
 //! What a method fails with, besides the errors of the connection and what the server refuses, stands behind
 //! `Errors:` in its doc.
-#![allow(clippy::missing_errors_doc, reason = "the doc of the module says it once")]
 
 use std::collections::BTreeMap;
 
