@@ -3,7 +3,7 @@
 
 use std::io::Read;
 
-use super::{LONGEST_DICTIONARY, MOST_PLACES, backwards, find, is_space};
+use super::search::{LONGEST_DICTIONARY, MOST_PLACES, backwards, find, is_space};
 use crate::inflate::Inflated;
 
 /// What is found in the object with this number, in the last stream where anything is.
