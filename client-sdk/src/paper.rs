@@ -10,9 +10,9 @@ use zeroize::Zeroizing;
 use crate::{Error, Result};
 
 /// A page that is being written.
-pub(crate) struct Page(Content);
+pub(crate) struct PdfPage(Content);
 
-impl Page {
+impl PdfPage {
     pub(crate) fn new() -> Self {
         Self(Content::new())
     }

@@ -164,12 +164,12 @@ pub(crate) fn table<const N: usize>(
 pub(crate) fn table_or<const N: usize>(
     none: &str,
     headings: [&str; N],
-    rows: impl ExactSizeIterator<Item = [String; N]>,
+    rows: impl Iterator<Item = [String; N]>,
 ) -> String {
-    if rows.len() == 0 {
-        none.to_owned()
-    } else {
-        table(headings, rows)
+    let mut rows = rows.peekable();
+    match rows.peek() {
+        None => none.to_owned(),
+        Some(_) => table(headings, rows),
     }
 }
 

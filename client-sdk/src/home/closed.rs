@@ -6,11 +6,11 @@ use crypto::HomeSealKey;
 use zeroize::Zeroizing;
 
 use super::{
-    Home, Kind, LOCK, Lock, PRINCIPAL, Principal, SECRETS,
+    Home, Kind, LOCK, PRINCIPAL, Principal, SECRETS,
     guard::{Guard, READ, SEAL},
+    lock::{Lock, take_lock},
     seal::Sealed,
     secrets::{self, SecretsKey, Unlock},
-    take_lock,
 };
 use crate::{
     Error, Result,

@@ -25,10 +25,9 @@ use self::{
     worth::Worth,
 };
 use super::{
-    Lock,
     chain::{At, Entries},
+    lock::{Lock, take_lock},
     seal::{Seal, Sealed},
-    take_lock,
 };
 use crate::{
     Error, Result,

@@ -40,6 +40,7 @@ mod closed;
 mod era;
 mod guard;
 pub(crate) mod latest;
+mod lock;
 mod principal;
 mod seal;
 mod secrets;
@@ -54,12 +55,14 @@ use zeroize::Zeroizing;
 use self::{
     book::Books,
     guard::{Guard, READ, SEAL, SEAL_LOCK},
+    lock::take_lock,
 };
 pub(crate) use self::{
     chain::At,
     closed::ClosedHome,
     era::Lived,
     guard::More,
+    lock::Lock,
     principal::{Kind, Pins, Principal},
     secrets::SecretsKey,
 };
@@ -70,7 +73,7 @@ pub use self::{
 };
 use crate::{
     Error, Result,
-    ground::{Ground, Held, HomeFiles, System},
+    ground::{Ground, HomeFiles, System},
 };
 
 /// A home that is unlocked: what is read of it is what was written there.
@@ -82,13 +85,6 @@ pub(crate) struct Home {
     books: Arc<Books>,
     /// How many restorations of its server it has accepted.
     era: usize,
-}
-
-/// Held while files are read and replaced; released when dropped.
-#[derive(Debug)]
-#[must_use]
-pub(crate) struct Lock {
-    _held: Box<dyn Held>,
 }
 
 impl Home {
@@ -335,16 +331,6 @@ impl fmt::Debug for Home {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_tuple("Home").field(&self.path("")).finish()
     }
-}
-
-fn take_lock(files: &dyn HomeFiles, name: &str) -> Result<Lock> {
-    let held = files.try_lock(name).map_err(files.failed("cannot lock", name))?;
-    let home = || {
-        let place = files.place(name);
-        place.parent().unwrap_or(&place).to_owned()
-    };
-    let held = held.ok_or_else(|| Error::HomeLocked { home: home() })?;
-    Ok(Lock { _held: held })
 }
 
 /// Cuts a blob of secrets into its N seeds.

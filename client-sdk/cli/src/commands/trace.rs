@@ -137,18 +137,12 @@ fn paragraph(step: &Step) -> String {
             millis,
             carried,
             ..
-        } => {
-            let (size, content) = (size(carried), content(carried));
-            format!("<-- {number}  {status}, {millis} ms{size}\n{content}")
-        }
+        } => arrived(*number, &status.to_string(), *millis, carried),
         Step::Event {
             number,
             millis,
             carried,
-        } => {
-            let (size, content) = (size(carried), content(carried));
-            format!("<-- {number}  event, {millis} ms{size}\n{content}")
-        }
+        } => arrived(*number, "event", *millis, carried),
         Step::End {
             number,
             millis,
@@ -163,6 +157,12 @@ fn paragraph(step: &Step) -> String {
         Step::Again { attempts } => format!("--  once more, after {attempts}\n"),
         _ => String::new(),
     }
+}
+
+/// An answer or an event.
+fn arrived(number: u64, what: &str, millis: u64, carried: &Carried) -> String {
+    let (size, content) = (size(carried), content(carried));
+    format!("<-- {number}  {what}, {millis} ms{size}\n{content}")
 }
 
 fn size(carried: &Carried) -> String {

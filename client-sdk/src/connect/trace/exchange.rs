@@ -31,12 +31,12 @@ pub(crate) struct Exchange {
     answer: Option<&'static str>,
     status: u16,
     fields: BTreeMap<String, String>,
-    reading: Reading,
+    reading: AnswerReading,
     came: u64,
 }
 
 /// What is done with the pieces of an answer.
-enum Reading {
+enum AnswerReading {
     /// They are one message, a text or a refusal.
     Whole,
     /// They are counted, and kept where bodies are asked for.
@@ -79,7 +79,7 @@ impl Exchange {
             answer: names.answer,
             status: 0,
             fields: BTreeMap::new(),
-            reading: Reading::Whole,
+            reading: AnswerReading::Whole,
             came: 0,
         }
     }
@@ -95,8 +95,8 @@ impl Exchange {
             .get(header::CONTENT_TYPE)
             .map(|kind| kind.as_bytes())
         {
-            Some(b"application/octet-stream") => Reading::Leaves(BodyCopy::default()),
-            Some(b"text/event-stream") => Reading::Events(Vec::new()),
+            Some(b"application/octet-stream") => AnswerReading::Leaves(BodyCopy::default()),
+            Some(b"text/event-stream") => AnswerReading::Events(Vec::new()),
             _ => return,
         };
         self.tell_answer(Carried::default());
@@ -106,8 +106,8 @@ impl Exchange {
     pub(crate) fn piece(&mut self, piece: &[u8]) {
         self.came = self.came.saturating_add(length(piece));
         let pending = match &mut self.reading {
-            Reading::Events(pending) => pending,
-            Reading::Leaves(kept) if self.tracer.detail() == Detail::Bodies => return kept.add(piece),
+            AnswerReading::Events(pending) => pending,
+            AnswerReading::Leaves(kept) if self.tracer.detail() == Detail::Bodies => return kept.add(piece),
             _ => return,
         };
         pending.extend_from_slice(piece);
@@ -132,7 +132,7 @@ impl Exchange {
 
     /// The whole answer, unless it was counted as it came.
     pub(crate) fn whole(&self, bytes: &Bytes) {
-        if !matches!(self.reading, Reading::Whole) {
+        if !matches!(self.reading, AnswerReading::Whole) {
             return;
         }
         let refused = !(200..300).contains(&self.status);
@@ -184,9 +184,9 @@ impl Exchange {
 impl Drop for Exchange {
     fn drop(&mut self) {
         let raw = match &self.reading {
-            Reading::Whole => return,
-            Reading::Leaves(kept) if self.tracer.detail() == Detail::Bodies => kept.raw(),
-            Reading::Leaves(_) | Reading::Events(_) => Raw::default(),
+            AnswerReading::Whole => return,
+            AnswerReading::Leaves(kept) if self.tracer.detail() == Detail::Bodies => kept.raw(),
+            AnswerReading::Leaves(_) | AnswerReading::Events(_) => Raw::default(),
         };
         self.tracer.tell(&Step::End {
             number: self.number,

@@ -14,7 +14,7 @@ use zeroize::Zeroizing;
 
 use crate::{
     Progress, Result,
-    paper::{BOLD, LEFT, MONO, Page, REGULAR, WIDTH},
+    paper::{BOLD, LEFT, MONO, PdfPage, REGULAR, WIDTH},
     patient::{
         emergency::{self, EmergencyLimits, guardians},
         revoking,
@@ -126,7 +126,7 @@ struct Sheet<'a> {
 impl Sheet<'_> {
     /// Draws the card as a PDF file.
     fn to_pdf(&self) -> Result<Zeroizing<Vec<u8>>> {
-        let mut page = Page::new();
+        let mut page = PdfPage::new();
         page.text(BOLD, 20.0, LEFT, 780.0, "Medvault emergency card");
         page.text(REGULAR, 10.0, LEFT, 762.0, &format!("made {}", self.date));
         page.lines(&CARRY, 734.0);

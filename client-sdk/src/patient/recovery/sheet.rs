@@ -6,7 +6,7 @@ use zeroize::Zeroizing;
 
 use crate::{
     Result,
-    paper::{BOLD, LEFT, MONO, Page, REGULAR, WIDTH},
+    paper::{BOLD, LEFT, MONO, PdfPage, REGULAR, WIDTH},
 };
 
 /// What stands on the page.
@@ -21,7 +21,7 @@ pub(crate) struct Sheet<'a> {
 impl Sheet<'_> {
     /// Draws the sheet as a PDF file.
     pub(crate) fn to_pdf(&self) -> Result<Zeroizing<Vec<u8>>> {
-        let mut page = Page::new();
+        let mut page = PdfPage::new();
         page.text(BOLD, 20.0, LEFT, 780.0, "Medvault recovery kit");
         page.text(REGULAR, 10.0, LEFT, 762.0, &format!("made {}", self.date));
         let keep = "Keep this page as you keep the key of your home.";
