@@ -140,16 +140,11 @@ impl LinkCode {
         list: &Sha256Digest,
         device: &DeviceId,
     ) -> Result<(), Error> {
-        let same: bool = self
-            .approval(patient, list, device)
-            .as_slice()
-            .ct_eq(approval)
-            .into();
-        if Defence::LinkApproval.holds(same) {
-            Ok(())
-        } else {
-            Err(Error::Open)
-        }
+        check_same(
+            &self.approval(patient, list, device),
+            approval,
+            Defence::LinkApproval,
+        )
     }
 
     /// The text that is shown, typed and scanned.
@@ -202,6 +197,15 @@ pub(crate) fn approval(
     let label = label.bytes();
     let info = [&label[..], patient.as_bytes(), list.as_bytes(), device.as_bytes()];
     *kdf::expand(secret, &info)
+}
+
+/// Compares an approval that was shown with the one that was to be made, in constant time.
+pub(crate) fn check_same(made: &[u8; 32], shown: &[u8], defence: Defence) -> Result<(), Error> {
+    if defence.holds(made.as_slice().ct_eq(shown).into()) {
+        Ok(())
+    } else {
+        Err(Error::Open)
+    }
 }
 
 impl VaultRootKey {

@@ -10,7 +10,6 @@ use protocol_spec::{
     ids::{DeviceId, PatientId},
     labels::{self, Label},
 };
-use subtle::ConstantTimeEq;
 use zeroize::{ZeroizeOnDrop, Zeroizing};
 
 use crate::{
@@ -75,16 +74,11 @@ impl RecoverySecret {
         list: &Sha256Digest,
         device: &DeviceId,
     ) -> Result<(), Error> {
-        let same: bool = self
-            .approval(patient, list, device)
-            .as_slice()
-            .ct_eq(approval)
-            .into();
-        if Defence::RecoveryApproval.holds(same) {
-            Ok(())
-        } else {
-            Err(Error::Open)
-        }
+        link::check_same(
+            &self.approval(patient, list, device),
+            approval,
+            Defence::RecoveryApproval,
+        )
     }
 }
 
