@@ -4,10 +4,7 @@
 //! pinned; whoever steals it can vouch for a false history, but still reads no record.
 
 use std::{
-    fmt,
-    fs::{self, File, OpenOptions},
-    io::{self, Write},
-    os::unix::fs::OpenOptionsExt,
+    fmt, fs, io,
     path::{Path, PathBuf},
 };
 
@@ -95,7 +92,7 @@ impl OperatorIdentity {
     fn create(path: &Path) -> Result<Self, IdentityError> {
         let mut seed = Zeroizing::new([0; 32]);
         getrandom::fill(seed.as_mut_slice()).map_err(|error| io_error(path)(io::Error::other(error)))?;
-        write_private(path, seed.as_slice()).map_err(io_error(path))?;
+        guard::write_private(path, seed.as_slice()).map_err(io_error(path))?;
         Self::from_seed(&seed).ok_or_else(|| IdentityError::Damaged(path.to_owned()))
     }
 
@@ -123,24 +120,6 @@ impl fmt::Debug for OperatorIdentity {
             id,
         } = self;
         write!(f, "OperatorIdentity({id})")
-    }
-}
-
-/// Writes a file that only its owner may read: whole under its name, synced, or not at all.
-pub(crate) fn write_private(path: &Path, bytes: &[u8]) -> io::Result<()> {
-    let draft = path.with_extension("new");
-    let mut file = OpenOptions::new()
-        .write(true)
-        .create(true)
-        .truncate(true)
-        .mode(0o600)
-        .open(&draft)?;
-    file.write_all(bytes)?;
-    file.sync_all()?;
-    fs::rename(&draft, path)?;
-    match path.parent() {
-        Some(parent) => File::open(parent)?.sync_all(),
-        None => Ok(()),
     }
 }
 
@@ -174,10 +153,10 @@ mod tests {
     fn an_exposed_or_damaged_key_is_refused() {
         let dir = tempfile::tempdir().unwrap();
         let path = dir.path().join("operator.key");
-        write_private(&path, &[7; 31]).unwrap();
+        guard::write_private(&path, &[7; 31]).unwrap();
         let damaged = OperatorIdentity::load_or_create(dir.path());
         assert!(matches!(damaged, Err(IdentityError::Damaged(_))));
-        write_private(&path, &[7; 32]).unwrap();
+        guard::write_private(&path, &[7; 32]).unwrap();
         fs::set_permissions(&path, fs::Permissions::from_mode(0o640)).unwrap();
         let exposed = OperatorIdentity::load_or_create(dir.path());
         assert!(matches!(exposed, Err(IdentityError::Exposed(_))));

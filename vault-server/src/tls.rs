@@ -25,10 +25,7 @@ use tokio_rustls::TlsAcceptor;
 
 use self::pair::Pair;
 pub(crate) use self::{ending::Ending, keeper::Keeper, pair::PemFiles};
-use crate::{
-    config::{CertificateSource, Config},
-    identity::write_private,
-};
+use crate::config::{CertificateSource, Config};
 
 /// HTTP/2 by its ALPN name.
 pub(crate) const H2: &[u8] = b"h2";
@@ -149,8 +146,8 @@ fn development(config: &Config) -> Result<Pair, TlsError> {
         let made = rcgen::generate_simple_self_signed(subject_names(config))
             .map_err(io::Error::other)
             .map_err(refuse)?;
-        write_private(&key_path, &made.signing_key.serialize_der()).map_err(refuse)?;
-        write_private(&path, made.cert.der()).map_err(refuse)?;
+        guard::write_private(&key_path, &made.signing_key.serialize_der()).map_err(refuse)?;
+        guard::write_private(&path, made.cert.der()).map_err(refuse)?;
     }
     guard::secret(&key_path)?;
     let certificate = CertificateDer::from(fs::read(&path).map_err(refuse)?);
@@ -222,7 +219,7 @@ mod tests {
         let made = rcgen::generate_simple_self_signed(["localhost".to_owned()]).unwrap();
         let (chain, key) = (dir.path().join("c.pem"), dir.path().join("k.pem"));
         fs::write(&chain, made.cert.pem()).unwrap();
-        write_private(&key, made.signing_key.serialize_pem().as_bytes()).unwrap();
+        guard::write_private(&key, made.signing_key.serialize_pem().as_bytes()).unwrap();
         let source = CertificateSource::Files {
             chain: &chain,
             key: &key,

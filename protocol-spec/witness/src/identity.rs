@@ -10,8 +10,6 @@ use protocol_spec::{
 };
 use zeroize::Zeroizing;
 
-use crate::files;
-
 /// Signs cosignatures, and nothing else.
 pub(crate) struct Identity {
     signing: SigningKey,
@@ -26,7 +24,8 @@ impl Identity {
         if path.exists() {
             guard::secret(&path)?;
         }
-        let stored = files::read(&path).with_context(|| format!("cannot read {}", path.display()))?;
+        let stored =
+            guard::read_if_there(&path).with_context(|| format!("cannot read {}", path.display()))?;
         let seed = match stored.map(Zeroizing::new) {
             Some(seed) => seed,
             None => {
@@ -38,7 +37,8 @@ impl Identity {
                 );
                 let mut seed = Zeroizing::new(vec![0; 32]);
                 getrandom::fill(&mut seed).map_err(std::io::Error::other)?;
-                files::write(&path, &seed).with_context(|| format!("cannot write {}", path.display()))?;
+                guard::write_private(&path, &seed)
+                    .with_context(|| format!("cannot write {}", path.display()))?;
                 seed
             }
         };

@@ -6,7 +6,6 @@
 //! its folder must run another witness under another name, because it has forgotten what it has seen.
 
 mod accept;
-mod files;
 mod folder;
 mod http;
 mod identity;

@@ -21,10 +21,7 @@ use protocol_spec::{
     },
 };
 
-use crate::{
-    files,
-    identity::{Identity, LOGS},
-};
+use crate::identity::{Identity, LOGS};
 
 /// A witness of some logs.
 pub(crate) struct Witness {
@@ -133,7 +130,7 @@ impl Witness {
         }
         // What has been answered is remembered: durable first, then cosigned.
         let bytes = checkpoint.note().to_string().into_bytes();
-        files::write(&log.file, &bytes)?;
+        guard::write_private(&log.file, &bytes)?;
         *last = Last {
             bytes: Some(bytes),
             checkpoint: Some(checkpoint.clone()),
@@ -168,7 +165,7 @@ impl WitnessedLog {
     /// Takes over what the file holds, which is what counts, whatever this process remembers (LOG-20). It never holds less; if it
     /// does, what is remembered stays.
     fn look(&self, last: &mut Last) -> Result<(), NotCosigned> {
-        let bytes = files::read(&self.file)?;
+        let bytes = guard::read_if_there(&self.file)?;
         if bytes == last.bytes {
             return Ok(());
         }
@@ -184,7 +181,7 @@ impl WitnessedLog {
     /// The checkpoint that the file holds, read anew.
     fn stored(&self) -> Result<Last> {
         let file = &self.file;
-        let bytes = files::read(file).with_context(|| format!("cannot read {}", file.display()))?;
+        let bytes = guard::read_if_there(file).with_context(|| format!("cannot read {}", file.display()))?;
         self.parse(bytes)
             .with_context(|| format!("{} is damaged: restore it from a backup", file.display()))
     }

@@ -194,7 +194,7 @@ pub(super) mod tests {
     pub(in crate::tls) fn put(folder: &Path, (chain, key): &(String, String)) -> PemFiles {
         let (chain_path, key_path) = (folder.join("chain.pem"), folder.join("key.pem"));
         fs::write(&chain_path, chain).unwrap();
-        crate::identity::write_private(&key_path, key.as_bytes()).unwrap();
+        guard::write_private(&key_path, key.as_bytes()).unwrap();
         PemFiles::new(&chain_path, &key_path)
     }
 

@@ -1,4 +1,4 @@
-//! Files that are whole and durable under their names, or not there.
+//! Files that hold keys, or what must not be lost: whole and durable under their names, or not there.
 
 use std::{
     fs::{self, File, OpenOptions},
@@ -7,8 +7,9 @@ use std::{
     path::Path,
 };
 
-/// Writes a file that only its owner may read. On return it is on the device.
-pub(crate) fn write(path: &Path, bytes: &[u8]) -> io::Result<()> {
+/// Writes a file that only its owner may read. On return it is on the device, under its name; a failure leaves the file that was
+/// there before.
+pub fn write_private(path: &Path, bytes: &[u8]) -> io::Result<()> {
     let draft = path.with_extension("new");
     let mut file = OpenOptions::new()
         .write(true)
@@ -25,8 +26,8 @@ pub(crate) fn write(path: &Path, bytes: &[u8]) -> io::Result<()> {
     }
 }
 
-/// The file, if it is there.
-pub(crate) fn read(path: &Path) -> io::Result<Option<Vec<u8>>> {
+/// The file's bytes, if the file is there.
+pub fn read_if_there(path: &Path) -> io::Result<Option<Vec<u8>>> {
     match fs::read(path) {
         Ok(bytes) => Ok(Some(bytes)),
         Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
