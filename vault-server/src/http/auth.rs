@@ -27,7 +27,11 @@ use crate::{
         prefix::Origin,
         problem::RefusedRequest,
     },
-    vault::{Caller, Refusal, delegated, enrol, standing},
+    vault::{
+        Caller, Refusal,
+        delegation::delegated,
+        who::{enrol, standing},
+    },
 };
 
 /// How far ahead of ours a client's clock may be, in seconds. The protocol tolerates more, but what is

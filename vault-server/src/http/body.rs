@@ -32,7 +32,7 @@ use super::{
     problem::RefusedRequest,
     query::Id,
 };
-use crate::vault::upload;
+use crate::vault::transfer::upload;
 use crate::{
     config::ClientLimits,
     vault::{Caller, Intent, Refusal},

@@ -40,7 +40,10 @@ use super::{
     query::{Id, Ids, TypedQuery},
 };
 use crate::vault::{LeafIntake, LeafStream, Refusal};
-use crate::vault::{intake, records, release, upload};
+use crate::vault::{
+    keep::records,
+    transfer::{intake, release, upload},
+};
 
 /// Bytes of a leaf in memory.
 const LEAF: usize = 1 << 20;

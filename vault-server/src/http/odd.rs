@@ -21,10 +21,15 @@ use crate::{
         query::{Id, TileName, TypedQuery},
     },
     vault::{
-        Caller, Proof, Refusal, Vault, collections, enrol, kept,
-        links::{self, Offer, OpenLink},
-        presentation, records, released,
-        submission::submit,
+        Caller, Proof, Refusal, Vault,
+        ask::presentation,
+        core::submission::submit,
+        device::{
+            kept,
+            links::{self, Offer, OpenLink},
+        },
+        keep::{collections, records, released},
+        who::enrol,
     },
 };
 

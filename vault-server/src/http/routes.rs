@@ -13,13 +13,15 @@ use crate::{
         sse,
     },
     vault::{
-        acts, closure, collections, commit, delegated, delegations, deletion, delivery, denial, devices,
-        directory,
+        ask::{delivery, denial, permissions, requests, revocation, unanswered},
+        core::submission::submit,
+        delegation::{delegated, delegations, held},
+        device::{devices, links},
         emergency::{self, guardianship, help, opening},
-        heads, held, history, inbox, index, links, permissions, placement, programs, release_end, requests,
-        reseal, revocation, rewrap, rotation, strangers,
-        submission::submit,
-        take_back, terminals, unanswered, upload, withdrawal,
+        keep::{closure, collections, deletion, index, placement, reseal, rewrap},
+        telling::{acts, heads, history, inbox},
+        transfer::{commit, release_end, take_back, upload},
+        who::{directory, programs, rotation, strangers, terminals, withdrawal},
     },
 };
 

@@ -27,7 +27,7 @@ use crate::{
         problem::RefusedRequest,
         query::TypedQuery,
     },
-    vault::{Caller, Refusal, inbox, listed, standing},
+    vault::{Caller, Refusal, device::listed, telling::inbox, who::standing},
 };
 
 const EVENT_STREAM: HeaderValue = HeaderValue::from_static("text/event-stream");

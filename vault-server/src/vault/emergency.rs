@@ -21,15 +21,21 @@ use protocol_spec::{
 };
 
 use crate::vault::{
-    caller::Caller,
-    collections, inbox, permissions,
-    proven::{Admitted, OwnDevice, Proven},
-    received::{self, Arrival, Asking},
-    refusal::{Refusal, ensure},
-    shared::Shared,
-    submission::Submission,
+    ask::{
+        permissions,
+        received::{self, Arrival, Asking},
+    },
+    core::{
+        proven::{Admitted, OwnDevice, Proven},
+        refusal::{Refusal, ensure},
+        shared::Shared,
+        submission::Submission,
+        tx::{Operation, Tx},
+    },
+    keep::collections,
     tables::{self, EmergencyEntryRow, EmergencyRow, PermissionRow},
-    tx::{Operation, Tx},
+    telling::inbox,
+    who::caller::Caller,
 };
 
 use pb::event;

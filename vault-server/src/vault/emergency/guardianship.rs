@@ -3,13 +3,16 @@
 use protocol_spec::{ids::PatientId, submitted};
 
 use crate::vault::{
-    account, inbox,
-    proven::{OwnDevice, Proven},
-    received::{self, Asking},
-    refusal::Refusal,
-    submission::Submission,
+    ask::received::{self, Asking},
+    core::{
+        account,
+        proven::{OwnDevice, Proven},
+        refusal::Refusal,
+        submission::Submission,
+        tx::{Operation, Tx},
+    },
     tables,
-    tx::{Operation, Tx},
+    telling::inbox,
 };
 
 /// The caller accepts to be a patient's guardian: from now on she is told, and can help (ACC-10). The same again changes

@@ -14,14 +14,19 @@ use protocol_spec::{
 };
 
 use crate::vault::{
-    emergency, entries, inbox,
-    proven::{Admitted, OwnDevice, Proven},
-    refusal::{Refusal, ensure},
-    submission::Submission,
-    tables,
-    tell::{self, Tells},
-    tx::{Operation, Tx},
-    units::millis,
+    core::{
+        proven::{Admitted, OwnDevice, Proven},
+        refusal::{Refusal, ensure},
+        submission::Submission,
+        tx::{Operation, Tx},
+        units::millis,
+    },
+    emergency, tables,
+    telling::{
+        inbox,
+        tell::{self, Tells},
+    },
+    who::entries,
 };
 
 use pb::{event, history_entry};

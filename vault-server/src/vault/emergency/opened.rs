@@ -1,6 +1,9 @@
 //! Openings of emergency permissions as they are stored.
 
-use crate::vault::{refusal::Refusal, shared::Shared, tables};
+use crate::vault::{
+    core::{refusal::Refusal, shared::Shared},
+    tables,
+};
 use protocol_spec::{
     directory::Institution,
     ids::{PatientId, PermissionId},

@@ -13,20 +13,24 @@ use protocol_spec::{
 };
 
 use crate::vault::{
-    back,
-    caller::{Caller, Intent},
-    challenge::{self, fresh_challenge},
+    ask::challenge::{self, fresh_challenge},
+    core::{
+        back, idempotency,
+        proven::{Admitted, AnyTerminal, Proven},
+        refusal::{Refusal, ensure},
+        run,
+        shared::Shared,
+        tx::{Operation, Tx},
+        units::millis,
+    },
     emergency::{self, help},
-    idempotency,
-    proven::{Admitted, AnyTerminal, Proven},
-    refusal::{Refusal, ensure},
-    run, sessions,
-    shared::Shared,
-    standing,
     tables::{self, EmergencyEntryRow, Mark, OpeningRow, RateRow},
-    tell::{self, Tells},
-    tx::{Operation, Tx},
-    units::millis,
+    telling::tell::{self, Tells},
+    transfer::sessions,
+    who::{
+        caller::{Caller, Intent},
+        standing,
+    },
 };
 
 use pb::{event, history_entry};

@@ -8,7 +8,7 @@ use std::{
 
 use protocol_spec::{defence::Defence, problem::Problem};
 
-use crate::vault::refusal::Refusal;
+use crate::vault::core::refusal::Refusal;
 
 /// What witnesses say against the log, by their names.
 #[derive(Default)]

@@ -47,13 +47,12 @@ use crate::{
     identity::OperatorIdentity,
     store::{Commit, CommitId, Ledger},
     vault::{
+        core::{refusal::Refusal, time::Time},
         log::{
             tile::{NodePlace, TileId},
             tree::subtrees,
         },
-        refusal::Refusal,
         tables::{self, LogCosignedRow, LogHeadRow, LogSaltRow, LogTileRow, Row},
-        time::Time,
     },
 };
 

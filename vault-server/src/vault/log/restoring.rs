@@ -17,8 +17,8 @@ use crate::{
     identity::OperatorIdentity,
     store::{Commit, CommitId, Ledger, Outcome},
     vault::{
+        core::refusal::{Refusal, ensure},
         log::sequencer::{append, edge, with_tiles},
-        refusal::{Refusal, ensure},
         tables::{self, LogHeadRow, Row},
     },
 };

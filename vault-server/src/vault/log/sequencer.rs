@@ -18,11 +18,11 @@ use crate::{
     identity::OperatorIdentity,
     store::{Commit, CommitId, Key, Ledger, Outcome},
     vault::{
+        core::refusal::{Refusal, ensure},
         log::{
             Log, Queued,
             tile::{self, NodePlace, TileId},
         },
-        refusal::{Refusal, ensure},
         tables::{self, LogEntryRow, LogHeadRow, LogIndexRow, LogQueueRow, LogTileRow, Row},
     },
 };

@@ -14,7 +14,7 @@ use super::{
     problem,
     world::{Terms, World, stream},
 };
-use crate::vault::{acts, collections};
+use crate::vault::{keep::collections, telling::acts};
 
 const ANOTHER: Sha256Digest = Sha256Digest::from_bytes([8; 32]);
 

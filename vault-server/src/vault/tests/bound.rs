@@ -8,7 +8,7 @@ use super::{
     programs::{REGISTRAR, program},
     world::World,
 };
-use crate::vault::programs;
+use crate::vault::who::programs;
 use crate::{
     store::{Commit, CommitId, Outcome},
     vault::{

@@ -3,15 +3,20 @@
 use protocol_spec::ids::LinkId;
 
 use super::world::{Terms, World, intent};
-use crate::vault::run;
+use crate::vault::core::run;
 use crate::vault::{
     Refusal,
-    account::MOST_RELATIONS,
+    core::{
+        account::MOST_RELATIONS,
+        tx::{Operation, Tx},
+    },
     tables,
-    tx::{Operation, Tx},
 };
-use crate::vault::{account, idempotency, links};
-use crate::vault::{links::Offer, revocation::SubmitRevocation, submission::submit};
+use crate::vault::{ask::revocation::SubmitRevocation, core::submission::submit, device::links::Offer};
+use crate::vault::{
+    core::{account, idempotency},
+    device::links,
+};
 
 /// Two patients have accepted one another.
 struct Met([u8; 32], [u8; 32]);

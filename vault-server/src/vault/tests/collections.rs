@@ -16,8 +16,11 @@ use super::{
     world::{START, Terms, World, intent, stream},
 };
 use crate::vault::Refusal;
-use crate::vault::{collections, released};
-use crate::vault::{collections::PutCollection, placement::Place, submission::submit};
+use crate::vault::keep::{collections, released};
+use crate::vault::{
+    core::submission::submit,
+    keep::{collections::PutCollection, placement::Place},
+};
 
 pub(super) const ONCOLOGY: CollectionId = CollectionId::from_bytes([7; 16]);
 

@@ -6,8 +6,8 @@ use super::{
     problem,
     world::{Terms, World, stream},
 };
-use crate::vault::delivery;
-use crate::vault::{records, release};
+use crate::vault::ask::delivery;
+use crate::vault::{keep::records, transfer::release};
 
 /// LOG-22: nothing leaves, to nobody, nor is anything begun; what runs ends before its next leaf. Revocations are taken. When the
 /// witness cosigns again, all goes on.

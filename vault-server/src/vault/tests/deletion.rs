@@ -20,8 +20,13 @@ use super::{
     problem,
     world::{START, Terms, World, intent, stream},
 };
-use crate::vault::{deletion, enrol, index, permissions, records, release, released, sweep};
-use crate::vault::{deletion::DeleteRecord, submission::submit, take_back::Take};
+use crate::vault::{
+    ask::permissions,
+    keep::{deletion, index, records, released},
+    transfer::{release, sweep},
+    who::enrol,
+};
+use crate::vault::{core::submission::submit, keep::deletion::DeleteRecord, transfer::take_back::Take};
 use crate::{
     store::LeafKey,
     vault::{

@@ -18,18 +18,21 @@ use super::{
 };
 use crate::vault::Refusal;
 use crate::vault::{
-    collections::{self, PutCollection},
-    devices::{self, ChangeDevices},
-    enrol, history,
-    links::{self, AnswerLink, Offer, OpenLink},
-    listed,
-    placement::Place,
-    records,
-    requests::SubmitDownload,
-    revocation::SubmitRevocation,
-    strangers,
-    submission::submit,
-    sweep,
+    ask::{requests::SubmitDownload, revocation::SubmitRevocation},
+    core::submission::submit,
+    device::{
+        devices::{self, ChangeDevices},
+        links::{self, AnswerLink, Offer, OpenLink},
+        listed,
+    },
+    keep::{
+        collections::{self, PutCollection},
+        placement::Place,
+        records,
+    },
+    telling::history,
+    transfer::sweep,
+    who::{enrol, strangers},
 };
 
 const LINK: LinkId = LinkId::from_bytes([1; 32]);

@@ -31,19 +31,19 @@ use super::{
 };
 use crate::{
     store::{Commit, Key, Ledger, MemoryStore, Outcome, StoreError, Table, Versioned},
-    vault::{Intent, Refusal, VaultLimits, units::random},
+    vault::{Intent, Refusal, VaultLimits, core::units::random},
 };
 
 use crate::vault::{
-    delivery,
+    ask::delivery,
+    core::submission::submit,
     emergency::{
         self, PutEmergency,
         guardianship::AcceptGuardianship,
         help::{Object, StartHelp},
         opening,
     },
-    enrol,
-    submission::submit,
+    who::enrol,
 };
 use pb::{event, history_entry};
 

@@ -12,11 +12,15 @@ use protocol_spec::{
 
 use super::world::{HOUR, START, Stores, Terms, World, intent, leaf_hashes, limits, stream};
 
-use crate::vault::{intake, records, requests, sweep, upload};
-use crate::vault::{requests::SubmitReference, submission::submit};
+use crate::vault::{
+    ask::requests,
+    keep::records,
+    transfer::{intake, sweep, upload},
+};
+use crate::vault::{ask::requests::SubmitReference, core::submission::submit};
 use crate::{
     store::{BlobStore, CommitId, LeafKey, RocksConfig, RocksStore},
-    vault::known::KnownCallers,
+    vault::who::known::KnownCallers,
 };
 use pb::{PermissionState, event, history_entry, presentation_answer::Answer};
 

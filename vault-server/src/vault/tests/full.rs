@@ -18,8 +18,9 @@ use super::{
     world::{Stores, Terms, World, intent, limits, stream},
 };
 use crate::vault::{
-    delivery, requests::SubmitDownload, revocation::SubmitRevocation, submission::submit, sweep,
-    unanswered::DeleteUnanswered,
+    ask::{delivery, requests::SubmitDownload, revocation::SubmitRevocation, unanswered::DeleteUnanswered},
+    core::submission::submit,
+    transfer::sweep,
 };
 use crate::{
     store::{

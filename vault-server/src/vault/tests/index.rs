@@ -11,9 +11,9 @@ use super::{
     problem,
     world::{START, intent},
 };
+use crate::vault::keep::{index, records};
 use crate::vault::{Caller, Refusal};
-use crate::vault::{index, records};
-use crate::vault::{index::PutSegment, submission::submit};
+use crate::vault::{core::submission::submit, keep::index::PutSegment};
 
 /// What could be a sealed segment.
 fn sealed() -> Bytes {

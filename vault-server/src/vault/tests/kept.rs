@@ -7,9 +7,13 @@ use super::{
     problem,
     world::{START, World, intent},
 };
-use crate::vault::{Refusal, units::millis};
-use crate::vault::{collections, devices, kept, sweep};
-use crate::vault::{devices::ChangeDevices, submission::submit};
+use crate::vault::{Refusal, core::units::millis};
+use crate::vault::{core::submission::submit, device::devices::ChangeDevices};
+use crate::vault::{
+    device::{devices, kept},
+    keep::collections,
+    transfer::sweep,
+};
 
 const HOUR: u64 = 3_600_000;
 const DAY: u64 = 24 * HOUR;

@@ -13,8 +13,8 @@ use super::{
     problem,
     world::{START, World, intent},
 };
-use crate::vault::{Refusal, units::millis};
-use crate::vault::{devices::ChangeDevices, submission::submit};
+use crate::vault::{Refusal, core::units::millis};
+use crate::vault::{core::submission::submit, device::devices::ChangeDevices};
 
 /// A patient with two devices and a kit.
 struct Drawer {

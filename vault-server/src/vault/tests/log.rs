@@ -22,7 +22,7 @@ use super::{
     problem,
     world::{Terms, World, stream},
 };
-use crate::vault::{acts, directory};
+use crate::vault::{telling::acts, who::directory};
 use crate::{
     identity::OperatorIdentity,
     store::{Commit, CommitId, Outcome},

@@ -14,9 +14,9 @@ use crate::{
     store::{Commit, CommitId, Ledger, Outcome, RocksConfig, RocksStore},
     vault::{
         SystemClock, VaultLimits,
+        core::time::Time,
         log::{Log, Queued},
         tables::{self, LogQueueRow, Row},
-        time::Time,
     },
 };
 

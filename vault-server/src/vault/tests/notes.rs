@@ -18,8 +18,12 @@ use super::{
 };
 use crate::vault::{Refusal, VaultLimits};
 
-use crate::vault::enrol;
-use crate::vault::{denial::SubmitNote, devices::ChangeDevices, submission::submit, unanswered::Block};
+use crate::vault::who::enrol;
+use crate::vault::{
+    ask::{denial::SubmitNote, unanswered::Block},
+    core::submission::submit,
+    device::devices::ChangeDevices,
+};
 use pb::{event, history_entry::What};
 
 fn about(world: &World, permission: &PermissionBody) -> Note {

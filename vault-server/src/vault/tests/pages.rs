@@ -7,9 +7,13 @@ use super::{
     problem,
     world::{Terms, World, intent, limits, stream},
 };
-use crate::vault::{Refusal, VaultLimits, sizes::release_bytes};
-use crate::vault::{challenge, directory, history, inbox, permissions};
-use crate::vault::{requests::SubmitDownload, submission::submit};
+use crate::vault::{Refusal, VaultLimits, core::sizes::release_bytes};
+use crate::vault::{ask::requests::SubmitDownload, core::submission::submit};
+use crate::vault::{
+    ask::{challenge, permissions},
+    telling::{history, inbox},
+    who::directory,
+};
 
 async fn world(page_bytes: usize) -> World {
     let world = World::with(VaultLimits {

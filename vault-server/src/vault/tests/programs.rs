@@ -15,7 +15,7 @@ use super::{
     problem,
     world::{START, World},
 };
-use crate::vault::programs;
+use crate::vault::who::programs;
 
 /// The world's registrar, by whose seed it signs.
 pub(super) const REGISTRAR: u8 = 2;

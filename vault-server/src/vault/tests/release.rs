@@ -14,7 +14,7 @@ use super::{
     problem,
     world::{HOUR, START, Terms, World, stream},
 };
-use crate::vault::{release, withdrawal};
+use crate::vault::{transfer::release, who::withdrawal};
 
 /// PRM-3, PRM-4.
 #[tokio::test]

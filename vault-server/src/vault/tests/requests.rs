@@ -18,13 +18,17 @@ use super::{
 use crate::vault::VaultLimits;
 
 use crate::vault::{
-    delivery,
-    denial::SubmitDenial,
-    enrol, history, inbox, permissions, records,
-    requests::{self, SubmitDownload},
-    revocation::SubmitRevocation,
-    strangers,
-    submission::submit,
+    ask::{
+        delivery,
+        denial::SubmitDenial,
+        permissions,
+        requests::{self, SubmitDownload},
+        revocation::SubmitRevocation,
+    },
+    core::submission::submit,
+    keep::records,
+    telling::{history, inbox},
+    who::{enrol, strangers},
 };
 use pb::{PermissionState, event};
 

@@ -17,11 +17,15 @@ use super::{
     problem,
     world::{START, Terms, commit_message, intent, leaf_hashes, stream},
 };
-use crate::vault::{commit, enrol, intake, records, released, reseal, sweep};
-use crate::vault::{reseal::OpenReseal, submission::submit};
+use crate::vault::{core::submission::submit, keep::reseal::OpenReseal};
+use crate::vault::{
+    keep::{records, released, reseal},
+    transfer::{commit, intake, sweep},
+    who::enrol,
+};
 use crate::{
     store::LeafKey,
-    vault::{Refusal, units::random},
+    vault::{Refusal, core::units::random},
 };
 
 impl Scene {

@@ -15,7 +15,7 @@ use super::{
     problem,
     world::{Terms, World, stream},
 };
-use crate::vault::directory;
+use crate::vault::who::directory;
 use crate::{
     identity::OperatorIdentity,
     vault::restoring::{begin, prepare},

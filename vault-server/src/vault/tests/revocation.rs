@@ -20,12 +20,15 @@ use super::{
 };
 use crate::vault::Refusal;
 use crate::vault::{
-    closure::CloseEpoch,
-    collections, history, records, release_end, released,
-    revocation::{self, SubmitRevocation},
-    rewrap::{self, PutWraps},
-    submission::submit,
-    sweep,
+    ask::revocation::{self, SubmitRevocation},
+    core::submission::submit,
+    keep::{
+        closure::CloseEpoch,
+        collections, records, released,
+        rewrap::{self, PutWraps},
+    },
+    telling::history,
+    transfer::{release_end, sweep},
 };
 
 impl Scene {

@@ -19,8 +19,11 @@ use super::{
         HOUR, START, Terms, World, intent, leaf_hashes, new_names, possession, release, standby, stream,
     },
 };
-use crate::vault::delivery;
-use crate::vault::{records, release, sweep};
+use crate::vault::ask::delivery;
+use crate::vault::{
+    keep::records,
+    transfer::{release, sweep},
+};
 use crate::{store::LeafKey, vault::Refusal};
 
 /// Uses left and held, bytes left and held.

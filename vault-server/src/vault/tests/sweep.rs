@@ -8,8 +8,11 @@ use super::{
 };
 use crate::{store::LeafKey, vault::Intent};
 
-use crate::vault::{intake, records, sweep, upload};
-use crate::vault::{requests::SubmitDownload, submission::submit};
+use crate::vault::{ask::requests::SubmitDownload, core::submission::submit};
+use crate::vault::{
+    keep::records,
+    transfer::{intake, sweep, upload},
+};
 use pb::{event, history_entry};
 
 /// ATK-35

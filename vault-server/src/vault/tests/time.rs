@@ -9,7 +9,7 @@ use super::{
     world::{HOUR, START, Terms, World, limits, open, try_open},
 };
 use crate::vault::VaultLimits;
-use crate::vault::{directory, sweep};
+use crate::vault::{transfer::sweep, who::directory};
 
 /// PRM-13, ATK-29.
 #[tokio::test]

@@ -7,7 +7,7 @@ use super::{
     problem,
     world::{LEAF, START, Terms, World, commit_message, intent, leaf_hashes, stream},
 };
-use crate::vault::{commit, intake, upload};
+use crate::vault::transfer::{commit, intake, upload};
 
 async fn session(world: &World, bytes: u64) -> UploadId {
     let terms = Terms {

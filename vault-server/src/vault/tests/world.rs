@@ -35,21 +35,26 @@ use crate::{
     identity::OperatorIdentity,
     store::{BlobStore, Commit, CommitId, Ledger, MemoryStore, Outcome},
     vault::{
-        Caller, Clock, EnrolmentPolicy, InboxLimits, Intent, Proof, Refusal, Vault, VaultLimits, closure,
+        Caller, Clock, EnrolmentPolicy, InboxLimits, Intent, Proof, Refusal, Vault, VaultLimits,
+        core::units::random,
+        keep::closure,
         tables::{self, Expiring, Mark, Row, WrapRow},
-        units::random,
     },
 };
 
 use crate::vault::{
-    acts, commit, delivery, directory, enrol,
-    heads::SubmitHead,
-    history, inbox, intake,
-    permissions::{self, SubmitPermission},
-    presentation, records, release, release_end,
-    requests::{SubmitDownload, SubmitUpload},
-    revocation::SubmitRevocation,
-    submission::submit,
+    ask::{
+        delivery,
+        permissions::{self, SubmitPermission},
+        presentation,
+        requests::{SubmitDownload, SubmitUpload},
+        revocation::SubmitRevocation,
+    },
+    core::submission::submit,
+    keep::records,
+    telling::{acts, heads::SubmitHead, history, inbox},
+    transfer::{commit, intake, release, release_end},
+    who::{directory, enrol},
 };
 use pb::{history_entry, presentation_answer::Answer};
 
