@@ -26,8 +26,9 @@ use crate::vault::{
         received::{self, Arrival, Asking},
     },
     core::{
-        proven::{Admitted, OwnDevice, Proven},
+        proven::{Admitted, Proven},
         refusal::{Refusal, ensure},
+        role::OwnDevice,
         shared::Shared,
         submission::Submission,
         tx::{Operation, Tx},
@@ -41,9 +42,6 @@ use crate::vault::{
 use pb::event;
 
 /// What the caller has prepared, the card first, and who has begun to help.
-///
-/// # Errors
-/// `not-permitted` unless a patient asks; those of the store.
 pub(crate) async fn emergency(shared: &Shared, caller: &Caller) -> Result<pb::EmergencyList, Refusal> {
     let row = tables::emergency(caller.patient()?);
     let row = row.get(&*shared.ledger).await?.unwrap_or_default();
@@ -62,9 +60,6 @@ pub(crate) async fn emergency(shared: &Shared, caller: &Caller) -> Result<pb::Em
 
 /// What another may know of a patient's emergency permissions: a guardian her own half, an institution the helps
 /// that name it. Nothing, where there is nothing for the caller.
-///
-/// # Errors
-/// Those of the store.
 pub(crate) async fn emergency_info(
     shared: &Shared,
     caller: &Caller,

@@ -22,9 +22,6 @@ use crate::vault::{
 
 /// The permission with its request, its open sessions and a fresh challenge, to the institution named in it. It is
 /// delivered also when it can no longer be used: the presentation tells why.
-///
-/// # Errors
-/// `not-permitted`.
 pub(crate) async fn deliver(
     shared: &Shared,
     caller: &Caller,

@@ -17,8 +17,9 @@ use crate::vault::{
         received,
     },
     core::{
-        proven::{Admitted, MayPermit, OfVault, OwnDevice, Proven},
+        proven::{Admitted, OfVault, Proven},
         refusal::{Refusal, ensure},
+        role::{MayPermit, OwnDevice},
         submission::Submission,
         tx::{Operation, Tx},
     },

@@ -4,6 +4,7 @@ pub(crate) mod asked;
 pub(crate) mod challenge;
 pub(crate) mod delivery;
 pub(crate) mod denial;
+pub(in crate::vault) mod meter;
 pub(crate) mod permissions;
 pub(crate) mod presentation;
 pub(crate) mod received;

@@ -7,7 +7,7 @@ use protocol_spec::{
     defence::Defence,
     hash::Sha256Digest,
     ids::{PatientId, PermissionId},
-    lifecycle::{Meter, Rules},
+    lifecycle::Meter,
     messages as pb,
     patient::PatientVerified,
     permission::{Kind, PermissionBody, Replaces, VerifiedPermission},
@@ -18,10 +18,11 @@ use protocol_spec::{
 };
 
 use crate::vault::{
-    ask::{asked, received},
+    ask::{asked, meter, received},
     core::{
-        proven::{Admitted, MayPermit, Proven},
+        proven::{Admitted, Proven},
         refusal::{Refusal, ensure},
+        role::MayPermit,
         shared::Shared,
         sizes::release_bytes,
         submission::{Submission, Turn},
@@ -37,12 +38,9 @@ use crate::vault::{
     who::{caller::Caller, entries},
 };
 
-use pb::{PermissionState, RequestState, event};
+use pb::{RequestState, event};
 
 /// The caller's own permissions in the order of their ids, after this one, with what is left of them.
-///
-/// # Errors
-/// `not-permitted` unless a patient asks; those of the store.
 pub(crate) async fn vault_permissions(
     shared: &Shared,
     caller: &Caller,
@@ -68,7 +66,7 @@ async fn entry(
     row: PermissionRow,
 ) -> Result<pb::PermissionEntry, Refusal> {
     let body = row.body()?;
-    let meter = meter(shared, patient, body.permission_id).await?;
+    let meter = meter::meter(shared, patient, body.permission_id).await?;
     let expired = shared.time.has_passed(body.not_after).await;
     let receipt = meter
         .revocation
@@ -77,23 +75,13 @@ async fn entry(
     Ok(pb::PermissionEntry {
         revocation_receipt: receipt.and_then(|receipt| receipt.statement),
         permission: row.permission,
-        state: state(&meter, expired).into(),
+        state: meter::state(&meter, expired).into(),
         uses_left: meter.uses_left,
         bytes_left: meter.bytes_left,
         uses_held: meter.uses_held,
         bytes_held: meter.bytes_held,
         upload_key_wrap: row.upload_key_wrap,
     })
-}
-
-/// What is left of a permission now.
-pub(in crate::vault) async fn meter(
-    shared: &Shared,
-    patient: PatientId,
-    permission: PermissionId,
-) -> Result<MeterRow, Refusal> {
-    let meter = tables::meter(patient, permission).get(&*shared.ledger).await?;
-    meter.ok_or_else(|| Refusal::damaged("a permission has no meter"))
 }
 
 impl PermissionRow {
@@ -110,85 +98,6 @@ impl PermissionRow {
             .as_ref()
             .map_or(&[][..], |permission| &permission.body);
         PermissionBody::decode(bytes).map_err(Refusal::damaged)
-    }
-}
-
-impl MeterRow {
-    /// As decisions are made on it.
-    pub(in crate::vault) fn meter(&self) -> Meter {
-        Meter {
-            uses_left: self.uses_left,
-            bytes_left: self.bytes_left,
-            uses_held: self.uses_held,
-            bytes_held: self.bytes_held,
-            presented: self.presented,
-            revoked: self.revoked,
-            replaced: self.replaced,
-        }
-    }
-
-    /// With what is decided.
-    pub(in crate::vault) fn with(self, meter: Meter) -> Self {
-        let Meter {
-            uses_left,
-            bytes_left,
-            uses_held,
-            bytes_held,
-            presented,
-            revoked,
-            replaced,
-        } = meter;
-        Self {
-            uses_left,
-            bytes_left,
-            uses_held,
-            bytes_held,
-            presented,
-            revoked,
-            replaced,
-            ..self
-        }
-    }
-
-    /// Neither revoked (FLW-5) nor replaced (PRM-14).
-    pub(in crate::vault) fn check_not_ended(&self) -> Result<(), Refusal> {
-        Ok(self.meter().check_not_ended(&Rules::in_force())?)
-    }
-
-    /// Takes bytes from what is left (FLW-6, FLW-9).
-    pub(in crate::vault) fn spend(&mut self, bytes: u64) -> Result<(), Refusal> {
-        self.set(self.meter().spend(bytes, &Rules::in_force())?);
-        Ok(())
-    }
-
-    /// Gives bytes back that were taken for what did not leave (FLW-20).
-    pub(in crate::vault) fn unspend(&mut self, bytes: u64) {
-        self.bytes_left = self.bytes_left.saturating_add(bytes);
-    }
-
-    /// Has a session hold the use again that it had spent (FLW-20).
-    pub(in crate::vault) fn hold_again(&mut self) {
-        self.uses_held = self.uses_held.saturating_add(1);
-    }
-
-    /// Has an upload hold bytes of what is left (FLW-6).
-    pub(in crate::vault) fn hold(&mut self, bytes: u64) -> Result<(), Refusal> {
-        self.set(self.meter().hold(bytes, &Rules::in_force())?);
-        Ok(())
-    }
-
-    /// A session has brought something: what it held is spent (FLW-16).
-    pub(in crate::vault) fn bring(&mut self, bytes: u64) {
-        self.set(self.meter().bring(bytes));
-    }
-
-    /// A session has ended in nothing: what it held is left (FLW-16).
-    pub(in crate::vault) fn give_back(&mut self, bytes: u64) {
-        self.set(self.meter().give_back(bytes));
-    }
-
-    fn set(&mut self, meter: Meter) {
-        *self = std::mem::take(self).with(meter);
     }
 }
 
@@ -403,15 +312,5 @@ impl Operation for SubmitPermission {
                 None => None,
             },
         })
-    }
-}
-
-fn state(meter: &MeterRow, expired: bool) -> PermissionState {
-    match meter {
-        MeterRow { revoked: true, .. } => PermissionState::Revoked,
-        MeterRow { replaced: true, .. } => PermissionState::Replaced,
-        _ if expired => PermissionState::Expired,
-        _ if meter.meter().uses() == 0 || meter.meter().bytes() == 0 => PermissionState::Spent,
-        _ => PermissionState::Live,
     }
 }

@@ -58,9 +58,6 @@ pub struct Proof<'a> {
 }
 
 /// Verifies the proof of whoever holds a permission. Nothing is spent yet.
-///
-/// # Errors
-/// `not-permitted` when there is no such permission, it is another's, or `pop` does not verify.
 pub(crate) async fn possession<'a>(
     shared: &'a Shared,
     caller: &'a Caller,
@@ -97,10 +94,6 @@ impl Possession<'_> {
     }
 
     /// Opens a session. `bytes` are the body that the proof covers, and that the message was read from.
-    ///
-    /// # Errors
-    /// `challenge-invalid`; then `permission-…`, `purpose-mismatch`, `bytes-spent`, `too-many`, `already-exists`, `upload-closed`,
-    /// `release-closed`.
     pub async fn present(
         &self,
         intent: &Intent,

@@ -22,8 +22,9 @@ use crate::vault::{
         received::{self, Arrival, Asking},
     },
     core::{
-        proven::{Admitted, AnyTerminal, OwnDevice, Proven},
+        proven::{Admitted, Proven},
         refusal::{Refusal, ensure},
+        role::{AnyTerminal, OwnDevice},
         shared::Shared,
         submission::Submission,
         tx::{Operation, Tx},
@@ -38,9 +39,6 @@ use pb::{RequestState, event, history_entry, stored_request::Request};
 
 /// A request and its state, for the patient, the one that asked and the one that may be permitted; what was asked of
 /// her, also for a delegate who may answer it.
-///
-/// # Errors
-/// `not-permitted`, `delegation-power`.
 pub(crate) async fn request(
     shared: &Shared,
     caller: &Caller,

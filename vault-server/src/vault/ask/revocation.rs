@@ -20,8 +20,9 @@ use crate::{
     store::SCAN_LIMIT,
     vault::{
         core::{
-            proven::{Admitted, OwnDevice, Proven},
+            proven::{Admitted, Proven},
             refusal::{Refusal, ensure},
+            role::OwnDevice,
             run,
             shared::Shared,
             submission::{Submission, Turn},
@@ -40,9 +41,6 @@ use crate::{
 use pb::{event, history_entry};
 
 /// The releases there were under one of the caller's permissions, in the order of their ids, after this one.
-///
-/// # Errors
-/// `not-permitted`.
 pub(crate) async fn past_releases(
     shared: &Shared,
     caller: &Caller,

@@ -15,8 +15,9 @@ use crate::vault::{
         received::{self, Asking},
     },
     core::{
-        proven::{OwnDevice, Proven, Receiver, Role},
+        proven::Proven,
         refusal::{Refusal, ensure},
+        role::{OwnDevice, Receiver, Role},
         shared::Shared,
         submission::Submission,
         tx::{Operation, Tx},
@@ -31,9 +32,6 @@ use crate::vault::{
 use pb::RequestState;
 
 /// Those with whom the caller deals, of whom something is open, or whom it has blocked, by id, after this one.
-///
-/// # Errors
-/// `not-permitted`; those of the store.
 pub(crate) async fn senders(
     shared: &Shared,
     caller: &Caller,

@@ -149,9 +149,6 @@ pub enum Unbound {
 
 impl Bound {
     /// Reads what the data are bound to.
-    ///
-    /// # Errors
-    /// Those of the store, or a row that names no keys.
     pub async fn read(ledger: &dyn Ledger) -> Result<Self, Refusal> {
         let head = tables::log_head().get(ledger).await?;
         let used = match &head {
@@ -190,10 +187,6 @@ impl Bound {
     }
 
     /// The keys, which never change (OPR-1).
-    ///
-    /// # Errors
-    /// [`Unbound::Operator`], [`Unbound::Registrar`]; of data without the row [`Unbound::OtherLog`], [`Unbound::OtherRegistrar`],
-    /// [`Unbound::UnknownRegistrar`].
     pub fn check_keys(
         &self,
         operator: &IdentityKey,
@@ -245,9 +238,6 @@ impl Bound {
     }
 
     /// The link and the witnesses, which change when the operator says so (OPR-2, OPR-3).
-    ///
-    /// # Errors
-    /// [`Unbound::Link`], [`Unbound::Witnesses`], or a link that cannot be put together.
     pub fn check_changes(
         &self,
         new: &Binding,
@@ -284,18 +274,12 @@ impl Bound {
 
 impl Binding {
     /// What clients are given.
-    ///
-    /// # Errors
-    /// When the first name is none.
     pub fn link(&self) -> Result<ServerLink, protocol_spec::Error> {
         let fingerprint = Fingerprint::of(&self.operator, &self.registrar, self.certificate.as_ref());
         ServerLink::new(self.authorities.first().map_or("", String::as_str), fingerprint)
     }
 
     /// Binds the data to this, durably, unless they are already.
-    ///
-    /// # Errors
-    /// Those of the store.
     pub async fn keep(&self, ledger: &dyn Ledger) -> Result<(), Refusal> {
         if Defence::BoundData.is_off() {
             return Ok(());

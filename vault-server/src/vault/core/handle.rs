@@ -46,9 +46,6 @@ impl Deref for Vault {
 
 impl Vault {
     /// Opens the vault over its stores and starts its two tasks: one sequences the log, one sweeps.
-    ///
-    /// # Errors
-    /// Those of the store.
     pub async fn new(
         ledger: Arc<dyn Ledger>,
         blobs: Arc<dyn BlobStore>,
@@ -127,9 +124,6 @@ impl Vault {
     }
 
     /// The same, with the operator's word that this server answers under this name of its own (OPR-10).
-    ///
-    /// # Errors
-    /// `malformed` for what is no nonce, `not-permitted` for a name that is not this server's.
     pub fn proven_info(&self, authority: Option<&str>, nonce: &str) -> Result<pb::ServerInfo, Refusal> {
         if !is_nonce(nonce) {
             return Err(Refusal::new(Problem::Malformed, "the nonce has another form"));
@@ -149,17 +143,11 @@ impl Vault {
 
     /// The checkpoint to be shown, a signed note: the newest, or, where there are witnesses, the newest that the quorum has
     /// cosigned.
-    ///
-    /// # Errors
-    /// Those of the store.
     pub async fn log_checkpoint(&self) -> Result<String, Refusal> {
         self.shared.log.checkpoint().await
     }
 
     /// The newest checkpoint, whoever has cosigned it.
-    ///
-    /// # Errors
-    /// Those of the store.
     pub(crate) async fn log_head(&self) -> Result<String, Refusal> {
         self.shared.log.newest().await
     }
@@ -170,9 +158,6 @@ impl Vault {
     }
 
     /// The hashes of [`Vault::log_consistency`].
-    ///
-    /// # Errors
-    /// The same.
     pub(crate) async fn log_path(&self, first: u64, second: u64) -> Result<Vec<Hash>, Refusal> {
         self.shared.log.consistency(first, second).await
     }
@@ -193,9 +178,6 @@ impl Vault {
     }
 
     /// Whether this may be an old copy of the data (LOG-22).
-    ///
-    /// # Errors
-    /// `log-contradicted`.
     pub fn check_uncontradicted(&self) -> Result<(), Refusal> {
         self.shared.log.check_uncontradicted()
     }
@@ -206,25 +188,16 @@ impl Vault {
     }
 
     /// Shows a checkpoint that the quorum has cosigned, unless a larger one is shown.
-    ///
-    /// # Errors
-    /// Those of the store.
     pub(crate) async fn publish_cosigned(&self, checkpoint: &VerifiedCheckpoint) -> Result<(), Refusal> {
         self.shared.log.publish_cosigned(checkpoint).await
     }
 
     /// The bytes of a tile, which never change (LOG-9).
-    ///
-    /// # Errors
-    /// `not-found` if the log is not that large.
     pub async fn log_tile(&self, tile: TilePath) -> Result<Vec<u8>, Refusal> {
         self.shared.log.tile(tile).await
     }
 
     /// The proof that the tree of the second size continues the tree of the first.
-    ///
-    /// # Errors
-    /// `not-found` unless 0 < first ≤ second ≤ the log's size.
     pub async fn log_consistency(&self, first: u64, second: u64) -> Result<pb::ConsistencyProof, Refusal> {
         let path = self.shared.log.consistency(first, second).await?;
         let path = path.iter().map(|hash| hash.to_vec().into()).collect();
@@ -232,9 +205,6 @@ impl Vault {
     }
 
     /// The salt from which the caller makes the hashes of the log's leaves that are of her vault, or its own (LOG-7).
-    ///
-    /// # Errors
-    /// Those of the store.
     pub async fn log_salt(&self, caller: &Caller) -> Result<pb::LogSalt, Refusal> {
         let row = tables::log_salt(caller.principal())
             .get(&*self.shared.ledger)

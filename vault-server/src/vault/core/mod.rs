@@ -9,6 +9,7 @@ pub(crate) mod limits;
 pub(crate) mod payer;
 pub(crate) mod proven;
 pub(crate) mod refusal;
+pub(in crate::vault) mod role;
 pub(crate) mod run;
 pub(crate) mod shared;
 pub(crate) mod sizes;

@@ -10,13 +10,7 @@ use std::future::Future;
 use protocol_spec::{messages as pb, submitted::Submitted};
 
 use crate::vault::{
-    core::{
-        idempotency,
-        proven::{Proven, Role},
-        refusal::Refusal,
-        shared::Shared,
-        tx::Operation,
-    },
+    core::{idempotency, proven::Proven, refusal::Refusal, role::Role, shared::Shared, tx::Operation},
     tables::Row,
     who::caller::{Caller, Intent},
 };

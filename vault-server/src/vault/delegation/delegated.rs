@@ -19,9 +19,6 @@ use protocol_spec::{
 use std::sync::Arc;
 
 /// The caller as a delegate, by the delegation that its request names (DLG-5).
-///
-/// # Errors
-/// `not-permitted` unless it is hers, `delegation-ended`, `delegation-expired`, `delegation-not-yet-valid`.
 pub(crate) async fn act(
     shared: &Shared,
     caller: Caller,
@@ -59,9 +56,6 @@ pub(crate) async fn act(
 }
 
 /// Keys of a collection that the caller was given, by epoch, from this one on.
-///
-/// # Errors
-/// `not-permitted` unless a delegate asks; those of the store.
 pub(crate) async fn delegated_keys(
     shared: &Shared,
     caller: &Caller,
@@ -94,9 +88,6 @@ pub(crate) async fn delegated_keys(
 }
 
 /// What institutions ask the patient for whom the caller acts, and is still open.
-///
-/// # Errors
-/// `not-permitted` unless a delegate asks, `delegation-power`; those of the store.
 pub(crate) async fn delegated_requests(
     shared: &Shared,
     caller: &Caller,

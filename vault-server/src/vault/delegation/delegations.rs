@@ -17,8 +17,9 @@ use protocol_spec::{
 use crate::vault::{
     ask::received::{self, Arrival, Asking},
     core::{
-        proven::{Admitted, OwnDevice, Proven},
+        proven::{Admitted, Proven},
         refusal::{Refusal, ensure},
+        role::OwnDevice,
         shared::Shared,
         submission::Submission,
         tx::{Operation, Tx},
@@ -33,9 +34,6 @@ use crate::vault::{
 use pb::{event, history_entry};
 
 /// What the caller lets others do, in the order of ids, after this one.
-///
-/// # Errors
-/// `not-permitted` unless a patient asks; those of the store.
 pub(crate) async fn given_delegations(
     shared: &Shared,
     caller: &Caller,
@@ -93,45 +91,13 @@ impl Operation for PutDelegation {
             ensure(same, Problem::AlreadyExists, "another delegation has this id")?;
             return Ok(());
         }
-        let over = tx.has_passed(delegation.not_after).await;
-        ensure(
-            !over,
-            Problem::DelegationExpired,
-            "the delegation is over already",
-        )?;
-        tx.read_existing(&tables::patient(delegation.delegate_id)).await?;
-        for collection in delegation.collections.ids() {
-            let row = tx.read(&tables::collection(owner, *collection)).await?;
-            ensure(
-                row.is_some(),
-                Problem::EpochMismatch,
-                "there is no such collection",
-            )?;
-        }
-        let count = tx.next_number(*owner.as_bytes(), Counted::Delegations).await?;
-        ensure(count <= MOST, Problem::TooMany, "too many delegations")?;
+        check_new(tx, delegation).await?;
         let delegate = *delegation.delegate_id.as_bytes();
         let accepted = match follows {
             Some(before) => follow(tx, delegation, *before).await?,
             None => false,
         };
-        if accepted {
-            let daily = tx.shared.limits.inbox.daily_of_known;
-            received::admit_unasked(tx, delegate, *owner.as_bytes(), daily).await?;
-        } else {
-            received::admit(
-                tx,
-                Arrival {
-                    receiver: delegate,
-                    sender: *owner.as_bytes(),
-                    what: Asking::Delegation,
-                    id: id.as_bytes(),
-                    expires: delegation.not_after,
-                },
-            )
-            .await?;
-            received::has_met(tx, *owner.as_bytes(), delegate).await?;
-        }
+        arrive(tx, delegation, accepted).await?;
         let row = DelegationRow {
             delegation: Some(message.clone()),
             accepted,
@@ -154,6 +120,50 @@ impl Operation for PutDelegation {
         };
         tx.claim(&place, &hers).await
     }
+}
+
+/// Whether a delegation begins something: it is not over, its delegate and its collections are there, and there are not too many.
+async fn check_new(tx: &mut Tx<'_>, delegation: &VerifiedDelegation) -> Result<(), Refusal> {
+    let owner = delegation.patient_id;
+    let over = tx.has_passed(delegation.not_after).await;
+    ensure(
+        !over,
+        Problem::DelegationExpired,
+        "the delegation is over already",
+    )?;
+    tx.read_existing(&tables::patient(delegation.delegate_id)).await?;
+    for collection in delegation.collections.ids() {
+        let row = tx.read(&tables::collection(owner, *collection)).await?;
+        ensure(
+            row.is_some(),
+            Problem::EpochMismatch,
+            "there is no such collection",
+        )?;
+    }
+    let count = tx.next_number(*owner.as_bytes(), Counted::Delegations).await?;
+    ensure(count <= MOST, Problem::TooMany, "too many delegations")
+}
+
+/// Counts what comes before the delegate: one that she has accepted before goes on, any other asks her (ACC-8, ACC-10).
+async fn arrive(tx: &mut Tx<'_>, delegation: &VerifiedDelegation, accepted: bool) -> Result<(), Refusal> {
+    let (owner, delegate) = (
+        *delegation.patient_id.as_bytes(),
+        *delegation.delegate_id.as_bytes(),
+    );
+    if accepted {
+        let daily = tx.shared.limits.inbox.daily_of_known;
+        return received::admit_unasked(tx, delegate, owner, daily).await;
+    }
+    let arrival = Arrival {
+        receiver: delegate,
+        sender: owner,
+        what: Asking::Delegation,
+        id: delegation.delegation_id.as_bytes(),
+        expires: delegation.not_after,
+    };
+    received::admit(tx, arrival).await?;
+    received::has_met(tx, owner, delegate).await?;
+    Ok(())
 }
 
 /// Puts a delegation in the place of an earlier one, if that is of the same owner to the same delegate, she has accepted it, it

@@ -11,8 +11,9 @@ use crate::vault::{
     ask::received::{self, Asking},
     core::{
         account,
-        proven::{OwnDevice, Proven},
+        proven::Proven,
         refusal::{Refusal, ensure},
+        role::OwnDevice,
         shared::Shared,
         submission::Submission,
         tx::{Operation, Tx},
@@ -24,9 +25,6 @@ use crate::vault::{
 };
 
 /// What the caller has accepted, in the order of ids, after this one.
-///
-/// # Errors
-/// `not-permitted` unless a patient asks; those of the store.
 pub(crate) async fn held_delegations(
     shared: &Shared,
     caller: &Caller,
@@ -38,9 +36,6 @@ pub(crate) async fn held_delegations(
 }
 
 /// What the caller was offered and has not answered, in the order of ids, after this one.
-///
-/// # Errors
-/// `not-permitted` unless a patient asks; those of the store.
 pub(crate) async fn offered_delegations(
     shared: &Shared,
     caller: &Caller,

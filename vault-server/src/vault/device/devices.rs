@@ -4,9 +4,7 @@
 use bytes::Bytes;
 use protocol_spec::{
     defence::Defence,
-    devices::{
-        DeviceList, ListedDevice, MAX_LISTS, RESERVED_LISTS, verify_newest, verify_next, verify_vault_key,
-    },
+    devices::{DeviceList, ListedDevice, verify_newest, verify_next, verify_vault_key},
     ids::{DeviceId, PatientId},
     messages as pb,
     patient::{Device, DeviceChain},
@@ -18,14 +16,15 @@ use protocol_spec::{
 
 use crate::vault::{
     core::{
-        limits::{MAX_COLLECTIONS, MAX_EPOCHS, MAX_OPEN_EPOCHS, RESERVED_EPOCHS},
-        proven::{Admitted, OwnDevice, Proven},
+        limits::MAX_COLLECTIONS,
+        proven::{Admitted, Proven},
         refusal::{Refusal, ensure},
+        role::OwnDevice,
         shared::Shared,
         submission::Submission,
         tx::{Operation, Tx},
     },
-    device::{kept, leaving, links},
+    device::{kept, leaving, links, room},
     keep::collections,
     tables::{self, CollectionRow, Counted, DeviceRow, PatientRow, RowKey},
     telling::{
@@ -38,9 +37,6 @@ use crate::vault::{
 use pb::{event, history_entry};
 
 /// The caller's lists after this sequence number, and what a device needs with the newest.
-///
-/// # Errors
-/// `not-permitted` unless a patient asks; those of the store.
 pub(crate) async fn device_lists(
     shared: &Shared,
     caller: &Caller,
@@ -198,16 +194,9 @@ impl Operation for ChangeDevices {
         let key = tables::patient(self.patient);
         let mut row = tx.read_existing(&key).await?;
         let before = newest(&row, self.patient)?;
-        let claimed = self.list.claimed();
-        let continues = claimed.sequence == before.sequence + 1 && claimed.previous_hash == before.hash();
-        ensure(
-            Defence::DeviceLists.holds(continues),
-            Problem::DeviceListConflict,
-            "it does not continue the newest list",
-        )?;
-        let list = verify_next(Signed::clone(&self.list), &before)?;
+        let list = self.next_list(&before)?;
         tx.protects = list.removed(&before).next().is_some();
-        let room = room(tx, &list, &before).await?;
+        let room = room::room(tx, &list, &before).await?;
         ensure(list.sequence < room.lists(), Problem::TooMany, "too many lists")?;
         let placed = tables::count(*self.patient.as_bytes(), Counted::Placements);
         let last = tx.read(&placed).await?.unwrap_or_default().value;
@@ -219,20 +208,7 @@ impl Operation for ChangeDevices {
         let signer = tx.read_existing(&tables::device(list.signer)).await?;
         let signer = signer.device.and_then(|device| device.chain).try_into();
         let signer: DeviceChain = signer.map_err(Refusal::damaged)?;
-        match (list.added(&before).next(), &self.added) {
-            (None, None) => {}
-            (Some(listed), Some(joining)) => {
-                let device = joining.chain.clone().verify(self.patient)?;
-                check_keys(joining, &device, listed)?;
-                ensure(
-                    device.issuer() == Some(list.signer),
-                    Problem::NotPermitted,
-                    "another device has certified it",
-                )?;
-                join(tx, &device, joining).await?;
-            }
-            _ => return Err(Refusal::new(Problem::Malformed, "list and device do not fit")),
-        }
+        self.take_in(tx, &list, &before).await?;
         row.leaving = leaving::check_leaving(tx, &row.leaving, &list, &before).await?;
         for removed in list.removed(&before) {
             take_root_key(tx, removed.id(), None).await?;
@@ -240,19 +216,13 @@ impl Operation for ChangeDevices {
         match (&self.rotation, list.root_epoch == before.root_epoch) {
             (None, true) => {}
             (Some(rotation), false) => {
-                let previous = rotation.previous_root_key.bytes();
-                row.previous_root_keys.push(previous.clone());
-                let vault_key = verify_vault_key(rotation.vault_key.clone(), &list, list.signer)?;
-                row.vault_key = Some(vault_key.to_message());
-                pass_over(&mut row, rotation, &list)?;
+                begin_root_epoch(&mut row, rotation, &list)?;
                 room.check(&rotation.collections)?;
                 rotate(tx, &mut row, rotation, &list, &before).await?;
             }
             _ => {
-                return Err(Refusal::new(
-                    Problem::Malformed,
-                    "root epoch and rotation do not fit",
-                ));
+                let why = "root epoch and rotation do not fit";
+                return Err(Refusal::new(Problem::Malformed, why));
             }
         }
         put_list(tx, &key, row, &list, &signer).await?;
@@ -263,6 +233,47 @@ impl Operation for ChangeDevices {
         tell::tell(tx, tells).await?;
         Ok(())
     }
+}
+
+impl ChangeDevices {
+    /// The list, verified as the one behind the newest.
+    fn next_list(&self, before: &Verified<DeviceList>) -> Result<Verified<DeviceList>, Refusal> {
+        let claimed = self.list.claimed();
+        let continues = claimed.sequence == before.sequence + 1 && claimed.previous_hash == before.hash();
+        ensure(
+            Defence::DeviceLists.holds(continues),
+            Problem::DeviceListConflict,
+            "it does not continue the newest list",
+        )?;
+        Ok(verify_next(Signed::clone(&self.list), before)?)
+    }
+
+    /// Takes in the device that the list adds, if it adds one: as it was brought, and certified by the list's signer.
+    async fn take_in(&self, tx: &mut Tx<'_>, list: &DeviceList, before: &DeviceList) -> Result<(), Refusal> {
+        match (list.added(before).next(), &self.added) {
+            (None, None) => Ok(()),
+            (Some(listed), Some(joining)) => {
+                let device = joining.chain.clone().verify(self.patient)?;
+                check_keys(joining, &device, listed)?;
+                ensure(
+                    device.issuer() == Some(list.signer),
+                    Problem::NotPermitted,
+                    "another device has certified it",
+                )?;
+                join(tx, &device, joining).await
+            }
+            _ => Err(Refusal::new(Problem::Malformed, "list and device do not fit")),
+        }
+    }
+}
+
+/// Begins an epoch of the root key: the key of before is kept under the new one, and a new vault key is put.
+fn begin_root_epoch(row: &mut PatientRow, rotation: &Rotation, list: &DeviceList) -> Result<(), Refusal> {
+    let previous = rotation.previous_root_key.bytes();
+    row.previous_root_keys.push(previous.clone());
+    let vault_key = verify_vault_key(rotation.vault_key.clone(), list, list.signer)?;
+    row.vault_key = Some(vault_key.to_message());
+    pass_over(row, rotation, list)
 }
 
 /// Puts the new root key to all devices that stay, and all collections under it (DEV-13).
@@ -336,62 +347,6 @@ async fn rewrap_collections(
         collections::act_of_epoch(tx, patient, new.collection_id, &row).await?;
     }
     Ok(())
-}
-
-/// Who uses up what has an end: the more it serves to come back, the longer it goes on.
-#[derive(Clone, Copy)]
-enum Room {
-    /// Any change.
-    Ordinary,
-    /// A removal, or whatever a recovery member signs.
-    Reserved,
-    /// By a settled recovery member, which no device in wrong hands can have made on the way.
-    Settled,
-}
-
-impl Room {
-    /// How many lists there may be then.
-    fn lists(self) -> u64 {
-        match self {
-            Self::Ordinary => MAX_LISTS - RESERVED_LISTS,
-            Self::Reserved => MAX_LISTS,
-            Self::Settled => MAX_LISTS + RESERVED_LISTS,
-        }
-    }
-
-    /// Whether a rotation leaves so many epochs that the next one fits a message (COL-11).
-    fn check(self, collections: &[CollectionEpochs]) -> Result<(), Refusal> {
-        let parts = match self {
-            Self::Ordinary => 0,
-            Self::Reserved => 1,
-            Self::Settled => 2,
-        };
-        let reserved = parts * RESERVED_EPOCHS;
-        let open = |one: &CollectionEpochs| one.key_wraps.iter().flatten().count();
-        let each = collections
-            .iter()
-            .all(|one| one.key_wraps.len() <= MAX_EPOCHS - RESERVED_EPOCHS + reserved);
-        let all = collections.iter().map(open).sum::<usize>();
-        ensure(
-            each && all <= MAX_OPEN_EPOCHS + reserved * MAX_COLLECTIONS,
-            Problem::TooMany,
-            "what epochs are left are kept for removals of devices, and then for recovery",
-        )
-    }
-}
-
-/// For whom a list uses up what has an end (DEV-17).
-async fn room(tx: &mut Tx<'_>, list: &DeviceList, before: &DeviceList) -> Result<Room, Refusal> {
-    let member = before
-        .device(list.signer)
-        .is_some_and(ListedDevice::is_for_recovery);
-    Ok(if member && leaving::is_settled(tx, list.signer).await? {
-        Room::Settled
-    } else if list.may_be_one_of_the_last(before) {
-        Room::Reserved
-    } else {
-        Room::Ordinary
-    })
 }
 
 /// Notes which root epochs a rotation passes over: there are so many before it.

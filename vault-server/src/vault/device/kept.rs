@@ -23,9 +23,6 @@ use crate::vault::{
 const MAX_KEPT: usize = 8;
 
 /// The caller's collections as the end of a root epoch found them.
-///
-/// # Errors
-/// `not-permitted` unless a device of a patient asks; `not-found` when nothing of the epoch is kept; those of the store.
 pub(crate) async fn kept_collections(
     shared: &Shared,
     caller: &Caller,

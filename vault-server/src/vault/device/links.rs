@@ -13,8 +13,9 @@ use protocol_spec::{
 
 use crate::vault::{
     core::{
-        proven::{Newcomer, OwnDevice, Proven},
+        proven::Proven,
         refusal::{Refusal, ensure},
+        role::{Newcomer, OwnDevice},
         shared::Shared,
         submission::Submission,
         tx::{Operation, Tx},
@@ -24,27 +25,18 @@ use crate::vault::{
 };
 
 /// Checks the keys that are offered, and gives the caller who must have signed.
-///
-/// # Errors
-/// `malformed`, `degenerate-key`.
 pub(crate) fn offering(message: &pb::LinkOffer) -> Result<Caller, Refusal> {
     let offer = submitted::LinkOffer::read(message.clone())?;
     Ok(new_device(offer.device_key))
 }
 
 /// Checks the form of an opening, and gives the caller who must have signed.
-///
-/// # Errors
-/// `malformed`, `degenerate-key`.
 pub(crate) fn opening(message: &pb::LinkOpening) -> Result<Caller, Refusal> {
     let opening = submitted::LinkOpening::read(message.clone())?;
     Ok(new_device(opening.device_key))
 }
 
 /// What lies at this place.
-///
-/// # Errors
-/// `not-permitted` unless a patient asks, and when nothing lies there.
 pub(crate) async fn link_state(
     shared: &Shared,
     caller: &Caller,
@@ -61,9 +53,6 @@ pub(crate) async fn link_state(
 
 /// What a device of a patient has answered to the offer at this place: for whoever knows the place, since the new device
 /// is nobody yet.
-///
-/// # Errors
-/// `not-found` as long as there is none.
 pub(crate) async fn link_answer(shared: &Shared, link: LinkId) -> Result<pb::LinkAnswer, Refusal> {
     let row = link_row(shared, link).await?;
     let row = row.filter(|row| !row.answer.is_empty());

@@ -5,3 +5,4 @@ pub(crate) mod kept;
 pub(crate) mod leaving;
 pub(crate) mod links;
 pub(crate) mod listed;
+pub(in crate::vault) mod room;

@@ -6,8 +6,9 @@ use crate::vault::{
     ask::received::{self, Asking},
     core::{
         account,
-        proven::{OwnDevice, Proven},
+        proven::Proven,
         refusal::Refusal,
+        role::OwnDevice,
         submission::Submission,
         tx::{Operation, Tx},
     },

@@ -15,8 +15,9 @@ use protocol_spec::{
 
 use crate::vault::{
     core::{
-        proven::{Admitted, OwnDevice, Proven},
+        proven::{Admitted, Proven},
         refusal::{Refusal, ensure},
+        role::OwnDevice,
         submission::Submission,
         tx::{Operation, Tx},
         units::millis,

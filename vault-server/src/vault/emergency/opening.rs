@@ -16,8 +16,9 @@ use crate::vault::{
     ask::challenge::{self, fresh_challenge},
     core::{
         back, idempotency,
-        proven::{Admitted, AnyTerminal, Proven},
+        proven::{Admitted, Proven},
         refusal::{Refusal, ensure},
+        role::AnyTerminal,
         run,
         shared::Shared,
         tx::{Operation, Tx},
@@ -37,11 +38,6 @@ use pb::{event, history_entry};
 
 /// An institution opens with the first half: it gets the permission key, a challenge and the second half (EMG-7).
 /// What it gets is answered only when the opening stands in the log (EMG-8).
-///
-/// # Errors
-/// `not-for-emergencies`; `not-permitted`, alike for an unknown patient, no such card and a bad signature;
-/// `signature-expired`; `permission-expired`, `permission-spent`, `bytes-spent`; `emergency-objected`,
-/// `emergency-waiting`, `emergency-over`; `emergency-limit`, `already-exists`.
 pub(crate) async fn open_emergency(
     shared: &Shared,
     caller: &Caller,

@@ -11,8 +11,9 @@ use crate::{
     store::SCAN_LIMIT,
     vault::{
         core::{
-            proven::{Admitted, OwnDevice, Proven},
+            proven::{Admitted, Proven},
             refusal::{Refusal, ensure},
+            role::OwnDevice,
             run,
             shared::Shared,
             submission::{Submission, Turn},

@@ -14,8 +14,9 @@ use protocol_spec::{
 use crate::vault::{
     core::{
         limits::{MAX_COLLECTIONS, MAX_EPOCHS, MAX_OPEN_EPOCHS, RESERVED_EPOCHS},
-        proven::{OwnDevice, Proven},
+        proven::Proven,
         refusal::{Refusal, ensure},
+        role::OwnDevice,
         shared::Shared,
         submission::Submission,
         tx::{Operation, Tx},
@@ -27,9 +28,6 @@ use crate::vault::{
 };
 
 /// The caller's collections with all their epochs, by id, and the number of her last placement.
-///
-/// # Errors
-/// `not-permitted` unless a patient asks; those of the store.
 pub(crate) async fn collections(shared: &Shared, caller: &Caller) -> Result<pb::CollectionList, Refusal> {
     let patient = caller.patient()?;
     let ledger = &*shared.ledger;

@@ -17,8 +17,9 @@ use protocol_spec::{
 use crate::vault::{
     core::{
         account,
-        proven::{Admitted, OwnDevice, Proven},
+        proven::{Admitted, Proven},
         refusal::Refusal,
+        role::OwnDevice,
         shared::Shared,
         submission::{Submission, Turn},
         tx::{Operation, Tx},
@@ -32,9 +33,6 @@ use crate::vault::{
 use pb::{event, history_entry};
 
 /// The deletions of the caller's records, by record id, after this one. Uploads that were taken back are not among them.
-///
-/// # Errors
-/// `not-permitted` unless a patient asks; those of the store.
 pub(crate) async fn deletions(
     shared: &Shared,
     caller: &Caller,

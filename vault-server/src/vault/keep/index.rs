@@ -18,8 +18,9 @@ use protocol_spec::{
 use crate::vault::{
     core::{
         account,
-        proven::{Admitted, OwnDevice, Proven},
+        proven::{Admitted, Proven},
         refusal::{Refusal, ensure},
+        role::OwnDevice,
         shared::Shared,
         submission::Submission,
         tx::{Operation, Tx},
@@ -29,9 +30,6 @@ use crate::vault::{
 };
 
 /// Segments of the caller's newest generation from this number on.
-///
-/// # Errors
-/// `not-permitted` unless a patient asks; those of the store.
 pub(crate) async fn index(
     shared: &Shared,
     caller: &Caller,

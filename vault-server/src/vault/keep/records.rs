@@ -27,9 +27,6 @@ use crate::vault::{
 /// The caller's placed records, or a delegate's of those that she acts for, in the order of their placements, after
 /// this one. Their manifests are not read
 /// yet, but measured.
-///
-/// # Errors
-/// `not-permitted` unless a patient asks; those of the store.
 pub(crate) async fn vault_records<'a>(
     shared: &'a Shared,
     caller: &Caller,
@@ -46,9 +43,6 @@ pub(crate) async fn vault_records<'a>(
 }
 
 /// The caller's records that are not placed yet, in the order of their versions, after this one.
-///
-/// # Errors
-/// As [`Self::vault_records`].
 pub(crate) async fn arrivals<'a>(
     shared: &'a Shared,
     caller: &Caller,
@@ -61,9 +55,6 @@ pub(crate) async fn arrivals<'a>(
 }
 
 /// One of the caller's records, its manifest not read yet.
-///
-/// # Errors
-/// `not-permitted`; those of the store.
 pub(crate) async fn vault_record<'a>(
     shared: &'a Shared,
     caller: &Caller,
@@ -85,9 +76,6 @@ pub(crate) async fn vault_record<'a>(
 }
 
 /// Leaves of one of the caller's own records.
-///
-/// # Errors
-/// `not-permitted`, `range-not-satisfiable`, `log-contradicted`.
 pub(crate) async fn own_leaves(
     shared: &Arc<Shared>,
     caller: &Caller,
@@ -135,9 +123,6 @@ impl RecordList<'_> {
     }
 
     /// Reads the manifests.
-    ///
-    /// # Errors
-    /// Those of the store.
     pub async fn read(self) -> Result<pb::VaultPage, Refusal> {
         let mut records = Vec::with_capacity(self.rows.len());
         for row in self.rows {
@@ -157,9 +142,6 @@ impl RecordList<'_> {
     }
 
     /// Reads the manifest of a list of one.
-    ///
-    /// # Errors
-    /// Those of the store.
     pub async fn read_one(self) -> Result<pb::VaultRecord, Refusal> {
         let page = self.read().await?;
         let record = page.records.into_iter().next();

@@ -25,9 +25,6 @@ use crate::vault::{
 
 /// The records of an open release of a permission over a collection, in the order of their placements, after
 /// this number. Their manifests are not read yet, but measured (COL-7).
-///
-/// # Errors
-/// `not-permitted`, also where the permission names its records; `release-closed`, `permission-revoked`.
 pub(crate) async fn released_records<'a>(
     shared: &'a Shared,
     caller: &Caller,
@@ -90,9 +87,6 @@ impl ReleasedList<'_> {
     }
 
     /// Reads the manifests.
-    ///
-    /// # Errors
-    /// Those of the store.
     pub(crate) async fn read(self) -> Result<pb::ReleasedPage, Refusal> {
         let mut records = Vec::with_capacity(self.records.len());
         for (row, mut record) in self.records {

@@ -18,8 +18,9 @@ use protocol_spec::{
 use crate::vault::{
     core::{
         idempotency,
-        proven::{OwnDevice, Proven},
+        proven::Proven,
         refusal::{Refusal, ensure},
+        role::OwnDevice,
         shared::Shared,
         submission::Submission,
         tx::{Operation, Tx},
@@ -46,10 +47,6 @@ const MOST: u64 = 16;
 
 /// Puts the new version in the place of the old one, of which nothing can be read any more; the sweeper has the store's
 /// files forget it.
-///
-/// # Errors
-/// `not-permitted`, `malformed`, `upload-closed`, `leaves-missing`, `digest-mismatch`, `record-mismatch`,
-/// `epoch-mismatch`, `placement-conflict`.
 pub(crate) async fn commit_reseal(
     shared: &Shared,
     caller: &Caller,

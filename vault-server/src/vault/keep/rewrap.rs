@@ -14,8 +14,9 @@ use crate::{
     store::SCAN_LIMIT,
     vault::{
         core::{
-            proven::{OwnDevice, Proven},
+            proven::Proven,
             refusal::{Refusal, ensure},
+            role::OwnDevice,
             shared::Shared,
             submission::Submission,
             tx::{Operation, Tx},
@@ -28,9 +29,6 @@ use crate::{
 };
 
 /// Data keys of the caller's collection as they are wrapped in one epoch, in the order of their placements.
-///
-/// # Errors
-/// `not-permitted` unless a patient asks; those of the store.
 pub(crate) async fn wraps(
     shared: &Shared,
     caller: &Caller,

@@ -17,8 +17,6 @@ pub(crate) struct Contradiction {
 }
 
 impl Contradiction {
-    /// # Errors
-    /// `log-contradicted`, if any witness contradicts.
     pub(crate) fn check(&self) -> Result<(), Refusal> {
         match self.said().iter().next() {
             Some((witness, said)) if !Defence::WitnessWord.is_off() => Err(Refusal::new(

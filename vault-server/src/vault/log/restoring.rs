@@ -25,9 +25,6 @@ use crate::{
 
 /// What operator and registrar have to sign for the data as they are; `seen` is how many leaves the log is known to have had, if that is
 /// known.
-///
-/// # Errors
-/// Those of the store; if nothing was lost, as far as is known.
 pub(crate) async fn prepare(
     ledger: &dyn Ledger,
     operator: &OperatorIdentity,
@@ -61,9 +58,6 @@ pub(crate) async fn prepare(
 }
 
 /// Begins the next generation of the log with a restoration that both have signed (RST-3, RST-4). The same again changes nothing.
-///
-/// # Errors
-/// What is wrong with it; that it is not of the data as they are.
 pub(crate) async fn begin(
     ledger: &dyn Ledger,
     operator: &OperatorIdentity,

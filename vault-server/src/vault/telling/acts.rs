@@ -31,9 +31,6 @@ use crate::{
 pub const MAX_ACTS: usize = 4000;
 
 /// The caller's acts from this number on, how many there are, and the newest head with its place in the log.
-///
-/// # Errors
-/// `not-permitted` unless a patient asks; those of the store.
 pub(crate) async fn acts(
     shared: &Shared,
     caller: &Caller,

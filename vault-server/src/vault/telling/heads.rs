@@ -7,8 +7,9 @@ use protocol_spec::vault_head::Act;
 use crate::vault::{
     core::{
         back,
-        proven::{Admitted, OwnDevice, Proven},
+        proven::{Admitted, Proven},
         refusal::{Refusal, ensure},
+        role::OwnDevice,
         submission::{Submission, Turn},
         tx::{Operation, Tx},
     },

@@ -20,9 +20,6 @@ use crate::vault::{
 use pb::history_entry::What;
 
 /// The caller's history after this number, oldest first.
-///
-/// # Errors
-/// `not-permitted` unless a patient asks; those of the store.
 pub(crate) async fn history(
     shared: &Shared,
     caller: &Caller,

@@ -14,9 +14,6 @@ use crate::vault::{
 use pb::event::What;
 
 /// The caller's events after this number, oldest first, and the number of the newest.
-///
-/// # Errors
-/// Those of the store.
 pub(crate) async fn inbox(
     shared: &Shared,
     caller: &Caller,

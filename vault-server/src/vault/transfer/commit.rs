@@ -41,10 +41,6 @@ use crate::{
 use pb::{event, history_entry};
 
 /// Makes a record of an upload whose leaves are all there, or whose stream is in the message.
-///
-/// # Errors
-/// `not-permitted`, `upload-closed`, `permission-revoked`, `malformed`, `too-large`,
-/// `leaves-missing`, `digest-mismatch`, `bytes-spent`.
 pub(crate) async fn commit_upload(
     shared: &Shared,
     caller: &Caller,

@@ -35,10 +35,6 @@ use crate::{
 };
 
 /// Opens the intake of leaves `first…`, one for each hash (FLW-7).
-///
-/// # Errors
-/// `not-permitted`, `upload-closed`, `permission-revoked`, `malformed`, `too-large`, and
-/// `leaf-conflict` when a leaf is there with another hash or is being received.
 pub(crate) async fn begin_leaves(
     shared: &Arc<Shared>,
     caller: &Caller,
@@ -138,10 +134,6 @@ struct Expected {
 impl LeafIntake {
     /// Takes the next leaf: 1 MiB, only the last of the request may be shorter. Waits while the store is
     /// slower than the sender.
-    ///
-    /// # Errors
-    /// `digest-mismatch`, `malformed` for more or other leaves than announced, `bytes-spent`; those of
-    /// the store. Afterwards only drop it, or call [`LeafIntake::finish_partial`].
     pub async fn put(&mut self, leaf: Bytes) -> Result<(), Refusal> {
         let length = leaf.len() as u64;
         let sized = (1..=LEAF_LEN).contains(&length) && !self.complete;
@@ -178,9 +170,6 @@ impl LeafIntake {
     }
 
     /// All leaves announced are there: makes them durable and registers them.
-    ///
-    /// # Errors
-    /// `malformed` when leaves are missing; otherwise as [`LeafIntake::finish_partial`].
     pub async fn finish(self) -> Result<(), Refusal> {
         ensure(
             self.expected.is_empty(),
@@ -192,10 +181,6 @@ impl LeafIntake {
 
     /// The request broke off: makes the leaves that are there durable and registers them, so that a
     /// resumed upload profits.
-    ///
-    /// # Errors
-    /// `upload-closed`, `permission-revoked`, `bytes-spent`, by which these leaves are deleted again;
-    /// those of the store, by which they may or may not be registered.
     pub async fn finish_partial(mut self) -> Result<(), Refusal> {
         self.persist().await?;
         if self.taken.is_empty() {

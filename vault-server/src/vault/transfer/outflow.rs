@@ -96,9 +96,6 @@ impl LeafStream {
     }
 
     /// Reads the first leaf, before anything is promised or taken for it (FLW-20).
-    ///
-    /// # Errors
-    /// `record-damaged`; those of the store.
     pub(in crate::vault) async fn begin(&mut self) -> Result<(), Refusal> {
         self.read_ahead();
         if let Some((leaf, read)) = self.ahead.pop_front() {
@@ -109,10 +106,6 @@ impl LeafStream {
 
     /// The next leaf, or none at the end. After an error the transfer must be broken off, so that the
     /// client sees that it is incomplete; the stream has then ended.
-    ///
-    /// # Errors
-    /// `permission-revoked`, `permission-replaced`, `key-ended`, `terminal-removed`, `institution-retired`, `unauthenticated`, `delegation-ended`,
-    /// `delegation-expired`, `record-deleted`, `log-contradicted`; those of the store.
     pub async fn next(&mut self) -> Option<Result<Bytes, Refusal>> {
         self.read_ahead();
         let result = match self.first.take() {

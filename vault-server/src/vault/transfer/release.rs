@@ -36,9 +36,6 @@ use crate::vault::{
 };
 
 /// Releases leaves of a record under an open session: reads the first of them, spends their bytes, then streams.
-///
-/// # Errors
-/// `not-permitted`, `release-closed`, `permission-revoked`, `bytes-spent`, `range-not-satisfiable`, `record-damaged`.
 pub(crate) async fn release_leaves(
     shared: &Arc<Shared>,
     caller: &Caller,

@@ -32,9 +32,6 @@ use crate::{
 use pb::{event, history_entry};
 
 /// Ends a session and gives its receipt. A session that is closed already has its receipt (FLW-10).
-///
-/// # Errors
-/// `not-permitted`.
 pub(crate) async fn close_release(
     shared: &Shared,
     caller: &Caller,
@@ -54,9 +51,6 @@ pub(crate) async fn close_release(
 }
 
 /// What one of the caller's releases has handed out, by version, after this one (REV-4).
-///
-/// # Errors
-/// `not-permitted`.
 pub(crate) async fn released_ranges(
     shared: &Shared,
     caller: &Caller,

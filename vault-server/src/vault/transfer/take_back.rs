@@ -12,8 +12,9 @@ use protocol_spec::{
 
 use crate::vault::{
     core::{
-        proven::{Admitted, AnyTerminal, Proven},
+        proven::{Admitted, Proven},
         refusal::{Refusal, ensure},
+        role::AnyTerminal,
         submission::{Submission, Turn},
         tx::{Operation, Tx},
     },

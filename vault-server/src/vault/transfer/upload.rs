@@ -39,9 +39,6 @@ use crate::{
 };
 
 /// A session of the caller: its ticket, the leaves that are there, its receipt once committed.
-///
-/// # Errors
-/// `not-permitted`.
 pub(crate) async fn upload_status(
     shared: &Shared,
     caller: &Caller,
@@ -64,9 +61,6 @@ pub(crate) async fn upload_status(
 }
 
 /// The receipts of what the caller's institution has committed under a permission, by upload id, after this one (FLW-22).
-///
-/// # Errors
-/// `not-permitted` unless the permission is the institution's; those of the store.
 pub(crate) async fn committed_uploads(
     shared: &Shared,
     caller: &Caller,
@@ -99,18 +93,12 @@ pub(crate) async fn committed_uploads(
 }
 
 /// Whether a session of the caller takes leaves: looked at before there is memory for them (API-16).
-///
-/// # Errors
-/// `not-permitted`, `upload-closed`, `permission-revoked`.
 pub(crate) async fn check_session(shared: &Shared, caller: &Caller, upload: UploadId) -> Result<(), Refusal> {
     open_session_of(shared, caller, upload).await.map(drop)
 }
 
 /// The same for a commit of so many bytes, if that is said; one that was answered may come again, whatever its
 /// session has become. `key` is that of the mutation.
-///
-/// # Errors
-/// As [`Vault::check_session`], and `too-large`.
 pub(crate) async fn check_commit(
     shared: &Shared,
     caller: &Caller,

@@ -10,9 +10,6 @@ use crate::vault::{
 
 /// Events of the directory in the order of the log, without the first `after` (LOG-17): under the newest checkpoint, or for who
 /// asks for witnesses under the one that is shown.
-///
-/// # Errors
-/// Those of the store.
 pub(crate) async fn directory_events(
     shared: &Shared,
     after: u64,
@@ -30,9 +27,6 @@ pub(crate) async fn directory_events(
 }
 
 /// An institution's chain, from its first entry or behind this place in it.
-///
-/// # Errors
-/// Those of the store.
 pub(crate) async fn directory_entries(
     shared: &Shared,
     institution: InstitutionId,

@@ -36,9 +36,6 @@ use crate::vault::{
 };
 
 /// The enrolled caller with this key id (`dev_…` or `inst_…`).
-///
-/// # Errors
-/// Those of the store.
 pub(crate) async fn find_key(shared: &Shared, key_id: &str) -> Result<Option<Caller>, Refusal> {
     if let Ok(id) = key_id.parse::<DeviceId>() {
         return find_device(shared, id).await;
@@ -131,9 +128,6 @@ async fn known<R: Row>(
 
 /// Checks a patient's enrolment (DEV-2) and gives the caller it makes. Verify the request's signature with
 /// the caller's key, then call [`Vault::enrol`].
-///
-/// # Errors
-/// `malformed`, `degenerate-key`, or `not-permitted` when something does not verify.
 pub(crate) fn enrolling_patient(message: pb::EnrolPatient) -> Result<Caller, Refusal> {
     let submitted::EnrolPatient {
         list,
@@ -166,9 +160,6 @@ pub(crate) fn enrolling_patient(message: pb::EnrolPatient) -> Result<Caller, Ref
 }
 
 /// Checks an institution's enrolment (KEY-7, KEY-8), as [`Vault::enrolling_patient`].
-///
-/// # Errors
-/// `malformed`, `degenerate-key`, or `not-accredited`.
 pub(crate) fn enrolling_institution(
     shared: &Shared,
     message: pb::EnrolInstitution,
@@ -189,9 +180,6 @@ pub(crate) fn enrolling_institution(
 }
 
 /// Enrols a caller that one of the two functions above has made and whose signature is verified.
-///
-/// # Errors
-/// `already-exists` when it is enrolled with other keys.
 pub(crate) async fn enrol(
     shared: &Shared,
     caller: &Caller,

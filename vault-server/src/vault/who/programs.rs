@@ -22,10 +22,6 @@ use crate::vault::{
 
 /// Puts a program into the log (PRG-2). The statement proves itself, so anybody may bring it, and bringing it again changes
 /// nothing.
-///
-/// # Errors
-/// `malformed`; `not-permitted` unless the registrar has signed it; `already-exists` if something else stands under its
-/// name, version and target.
 pub(crate) async fn publish_program(
     shared: &Shared,
     message: pb::PublishProgram,

@@ -13,8 +13,9 @@ use protocol_spec::{
 
 use crate::vault::{
     core::{
-        proven::{Admitted, IdentityAlone, Proven},
+        proven::{Admitted, Proven},
         refusal::{Refusal, ensure},
+        role::IdentityAlone,
         submission::{Submission, Turn},
         tx::{Operation, Tx},
     },

@@ -20,9 +20,6 @@ use crate::vault::{
 };
 
 /// The newest vault key of a patient, for whoever is enrolled and knows her id (DEV-7, DEV-18).
-///
-/// # Errors
-/// `not-permitted` when there is no such patient.
 pub(crate) async fn patient_info(
     shared: &Shared,
     caller: &Caller,
@@ -35,9 +32,6 @@ pub(crate) async fn patient_info(
 }
 
 /// A patient's newest list of devices, for whoever knows a recovery key that is in it (DEV-18, RCV-8).
-///
-/// # Errors
-/// `not-permitted` when there is no such patient, or no such key in her list.
 pub(crate) async fn member_list(
     shared: &Shared,
     caller: &Caller,

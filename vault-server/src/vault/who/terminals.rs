@@ -14,8 +14,9 @@ use protocol_spec::{
 
 use crate::vault::{
     core::{
-        proven::{Admitted, IdentityAlone, Proven},
+        proven::{Admitted, Proven},
         refusal::{Refusal, ensure},
+        role::IdentityAlone,
         shared::Shared,
         submission::Submission,
         tx::{Operation, Tx},
@@ -29,9 +30,6 @@ use crate::vault::{
 pub(in crate::vault) const MOST_TERMINALS: usize = 1000;
 
 /// The caller's institution's terminals in the order of their ids, after this one.
-///
-/// # Errors
-/// `not-permitted` unless an institution asks; those of the store.
 pub(crate) async fn terminals(
     shared: &Shared,
     caller: &Caller,
@@ -53,9 +51,6 @@ pub(crate) async fn terminals(
 }
 
 /// What a terminal must know of itself.
-///
-/// # Errors
-/// `not-permitted` unless a terminal asks.
 pub(crate) async fn terminal(shared: &Shared, caller: &Caller) -> Result<pb::Terminal, Refusal> {
     let holder = caller.holder()?;
     let terminal = holder

@@ -22,9 +22,6 @@ use crate::vault::{
 
 /// Ends an accreditation, for ever (INS-15). The statement proves itself, so anybody may bring it, and bringing it again
 /// changes nothing.
-///
-/// # Errors
-/// `malformed`; `not-permitted` unless the registrar has signed it and the institution is enrolled.
 pub(crate) async fn withdraw_institution(
     shared: &Shared,
     message: pb::WithdrawInstitution,
