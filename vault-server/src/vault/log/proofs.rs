@@ -1,15 +1,12 @@
 //! What the log proves: the place of a leaf, that one tree continues another, and the tiles that all this is made of.
 
-use crate::{
-    store::Ledger,
-    vault::{
-        core::refusal::Refusal,
-        log::{
-            tile::{NodePlace, TileId},
-            tree::subtrees,
-        },
-        tables::{self, LogTileRow, Row},
+use crate::vault::{
+    core::refusal::Refusal,
+    log::{
+        tile::{NodePlace, TileId},
+        tree::subtrees,
     },
+    tables::{self, LogTileRow},
 };
 use bytes::Bytes;
 use protocol_spec::{
