@@ -2,9 +2,10 @@
 
 use protocol_spec::{
     bodies::{EmergencyHelp, EmergencyObjection},
+    field::ReadsAs,
     ids::{PatientId, PermissionId, RequestId},
     messages as pb,
-    patient::PatientVerified,
+    patient::{PatientSigned, PatientVerified},
     permission::SignedPermission,
 };
 
@@ -88,8 +89,10 @@ fn afterwards(opened_by: Result<OpenedBy>) -> Result<String> {
 }
 
 /// The patient has objected to the help that is given.
-pub(super) fn objected(message: pb::PatientStatement) -> Result<OpenedEvent<RequestId>> {
-    let objection: PatientVerified<EmergencyObjection> = verify(message)?;
+pub(super) fn objected(
+    message: impl ReadsAs<PatientSigned<EmergencyObjection>>,
+) -> Result<OpenedEvent<RequestId>> {
+    let objection = verify(message)?;
     Ok(OpenedEvent::wordless(
         Party::Patient(objection.patient_id),
         objection.help_id,
@@ -98,10 +101,11 @@ pub(super) fn objected(message: pb::PatientStatement) -> Result<OpenedEvent<Requ
 
 /// Another patient has named this one as her guardian, by the permission that is given.
 pub(super) fn guardian_named(
-    message: pb::Permission,
+    message: impl ReadsAs<SignedPermission>,
     reader: PatientId,
 ) -> Result<OpenedEvent<PermissionId>> {
-    let permission = SignedPermission::try_from(message)
+    let permission = message
+        .try_into()
         .and_then(SignedPermission::verify)
         .map_err(tampered)?;
     let named = permission.emergency.and_then(|terms| terms.guardian);

@@ -2,9 +2,8 @@
 
 use crypto::TextContext;
 use protocol_spec::{
-    field::SealedBytes,
+    field::{ReadsAs, SealedBytes},
     ids::{InstitutionId, PatientId, RequestId},
-    messages as pb,
     patient::{OfPatient, PatientSigned, PatientVerified},
 };
 
@@ -55,8 +54,9 @@ impl Recipient<'_> {
     }
 }
 
-pub(super) fn verify<T: OfPatient>(message: pb::PatientStatement) -> Result<PatientVerified<T>> {
-    PatientSigned::try_from(message)
+pub(super) fn verify<T: OfPatient>(message: impl ReadsAs<PatientSigned<T>>) -> Result<PatientVerified<T>> {
+    message
+        .try_into()
         .and_then(PatientSigned::verify)
         .map_err(tampered)
 }

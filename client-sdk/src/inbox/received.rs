@@ -1,11 +1,14 @@
 //! What a patient is told of her vault and of delegations: receipts, believed by the log, and what devices have signed.
 
 use protocol_spec::{
-    bodies::{Delegation, DelegationEnd, RecordDeletion, ReleaseReceipt, Revocation, UploadReceipt},
+    bodies::{
+        Delegation, DelegationEnd, RecordDeletion, ReleaseReceipt, Revocation, TakeBack, UploadReceipt,
+    },
     delegation::VerifiedDelegation,
+    field::ReadsAs,
     ids::{InstitutionId, PermissionId, RecordId},
-    messages as pb,
-    patient::{PatientSigned, PatientVerified},
+    log::ReceiptClaim,
+    patient::PatientSigned,
 };
 
 use super::{
@@ -20,13 +23,10 @@ use crate::{
 /// A record was stored: by which permission, which one, and how many bytes.
 pub(super) async fn stored(
     patient: &Vault,
-    receipt: pb::Receipt,
+    receipt: impl ReadsAs<ReceiptClaim<UploadReceipt>>,
 ) -> Result<OpenedEvent<(PermissionId, RecordId, u64)>> {
     let log = &patient.session().log;
-    let receipt = log
-        .receipt::<UploadReceipt>(Some(receipt), RECEIPT)
-        .await?
-        .statement;
+    let receipt = log.receipt(receipt, RECEIPT).await?.statement;
     check(receipt.patient_id == patient.id())?;
     shown::check_receipt_head(patient, receipt.vault_head).await?;
     let what = (receipt.permission_id, receipt.record_id, receipt.stream_len);
@@ -36,13 +36,10 @@ pub(super) async fn stored(
 /// Something was released: by which permission, and how many bytes.
 pub(super) async fn released(
     patient: &Vault,
-    receipt: pb::Receipt,
+    receipt: impl ReadsAs<ReceiptClaim<ReleaseReceipt>>,
 ) -> Result<OpenedEvent<(PermissionId, u64)>> {
     let log = &patient.session().log;
-    let receipt = log
-        .receipt::<ReleaseReceipt>(Some(receipt), RECEIPT)
-        .await?
-        .statement;
+    let receipt = log.receipt(receipt, RECEIPT).await?.statement;
     check(receipt.patient_id == patient.id())?;
     shown::check_receipt_head(patient, receipt.vault_head).await?;
     by(
@@ -54,7 +51,10 @@ pub(super) async fn released(
 }
 
 /// An institution took back this record.
-pub(super) async fn taken_back(patient: &Vault, receipt: pb::Receipt) -> Result<OpenedEvent<RecordId>> {
+pub(super) async fn taken_back(
+    patient: &Vault,
+    receipt: impl ReadsAs<ReceiptClaim<TakeBack>>,
+) -> Result<OpenedEvent<RecordId>> {
     let (said, _) = patient.session().records.taken_back(receipt).await?;
     check(said.patient_id == patient.id())?;
     by(patient, said.institution_id, said.record_id).await
@@ -63,9 +63,9 @@ pub(super) async fn taken_back(patient: &Vault, receipt: pb::Receipt) -> Result<
 /// A device of hers deleted this record.
 pub(super) fn record_deleted(
     patient: &Vault,
-    statement: pb::PatientStatement,
+    statement: impl ReadsAs<PatientSigned<RecordDeletion>>,
 ) -> Result<OpenedEvent<RecordId>> {
-    let deletion: PatientVerified<RecordDeletion> = verify(statement)?;
+    let deletion = verify(statement)?;
     check(deletion.patient_id == patient.id())?;
     Ok(OpenedEvent::wordless(
         Party::Patient(patient.id()),
@@ -74,8 +74,12 @@ pub(super) fn record_deleted(
 }
 
 /// Another patient lets this one act for her.
-pub(super) fn delegated(patient: &Vault, statement: pb::PatientStatement) -> Result<OpenedEvent<()>> {
-    let delegation = PatientSigned::<Delegation>::try_from(statement)
+pub(super) fn delegated(
+    patient: &Vault,
+    statement: impl ReadsAs<PatientSigned<Delegation>>,
+) -> Result<OpenedEvent<()>> {
+    let delegation = statement
+        .try_into()
         .and_then(VerifiedDelegation::verify)
         .map_err(tampered)?;
     check(delegation.delegate_id == patient.id())?;
@@ -83,14 +87,16 @@ pub(super) fn delegated(patient: &Vault, statement: pb::PatientStatement) -> Res
 }
 
 /// Another patient has ended that.
-pub(super) fn delegation_ended(statement: pb::PatientStatement) -> Result<OpenedEvent<()>> {
-    let end: PatientVerified<DelegationEnd> = verify(statement)?;
+pub(super) fn delegation_ended(
+    statement: impl ReadsAs<PatientSigned<DelegationEnd>>,
+) -> Result<OpenedEvent<()>> {
+    let end = verify(statement)?;
     Ok(OpenedEvent::wordless(Party::Patient(end.patient_id), ()))
 }
 
 /// The permission that is given was revoked.
-pub(super) fn revoked(message: pb::PatientStatement) -> Result<OpenedEvent<PermissionId>> {
-    let revocation: PatientVerified<Revocation> = verify(message)?;
+pub(super) fn revoked(message: impl ReadsAs<PatientSigned<Revocation>>) -> Result<OpenedEvent<PermissionId>> {
+    let revocation = verify(message)?;
     Ok(OpenedEvent::wordless(
         Party::Patient(revocation.patient_id),
         revocation.permission_id,

@@ -3,10 +3,11 @@
 //! opened stands here too, the rest in the modules beside this one.
 
 use protocol_spec::{
-    bodies::{Denial, Note},
+    bodies::{Denial, Note, Revocation},
+    field::ReadsAs,
     ids::{PatientId, PermissionId, RecordId, RequestId},
     messages::{self as pb, event::What},
-    patient::PatientVerified,
+    patient::PatientSigned,
     permission::Kind,
     purpose::Purpose,
 };
@@ -294,8 +295,8 @@ pub(super) async fn to_institution(session: &Session, to: Recipient<'_>, what: W
     }
 }
 
-fn denied(to: Recipient<'_>, message: pb::PatientStatement) -> Opened {
-    let denial: PatientVerified<Denial> = verify(message)?;
+fn denied(to: Recipient<'_>, message: impl ReadsAs<PatientSigned<Denial>>) -> Opened {
+    let denial = verify(message)?;
     check(denial.institution_id == to.id)?;
     let text = to.open(denial.request_id, denial.patient_id, &denial.text)?;
     let what = InboxWhat::Denial {
@@ -306,8 +307,8 @@ fn denied(to: Recipient<'_>, message: pb::PatientStatement) -> Opened {
 }
 
 /// A note: the patient's word, to this institution (NOTE-3). That it is about a permission of hers, the server has seen to.
-fn noted(to: Recipient<'_>, message: pb::PatientStatement) -> Opened {
-    let note: PatientVerified<Note> = verify(message)?;
+fn noted(to: Recipient<'_>, message: impl ReadsAs<PatientSigned<Note>>) -> Opened {
+    let note = verify(message)?;
     check(note.institution_id == to.id)?;
     let text = to.open(note.note_id, note.patient_id, &note.text)?;
     Note::check_text(&text).map_err(tampered)?;
@@ -320,7 +321,7 @@ fn noted(to: Recipient<'_>, message: pb::PatientStatement) -> Opened {
 }
 
 /// A permission was revoked: to its institution, or to a guardian.
-fn revoked(message: pb::PatientStatement) -> Opened {
+fn revoked(message: impl ReadsAs<PatientSigned<Revocation>>) -> Opened {
     Ok(received::revoked(message)?.map(|permission_id| InboxWhat::Revoked { permission_id }))
 }
 

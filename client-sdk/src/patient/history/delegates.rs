@@ -2,8 +2,9 @@
 //! changed. See `protocol-spec/spec/delegates.md` §4.
 
 use protocol_spec::{
-    bodies::DelegationEnd,
+    bodies::{Delegation, DelegationEnd},
     devices::{DeviceList, ListedDevice},
+    field::ReadsAs,
     ids::RecordId,
     messages as pb,
     patient::PatientSigned,
@@ -23,9 +24,9 @@ use crate::{
 
 pub(super) async fn delegated(
     reading: &mut HistoryReading<'_>,
-    statement: pb::PatientStatement,
+    statement: impl ReadsAs<PatientSigned<Delegation>>,
 ) -> Result<Told<DelegateRef>> {
-    let given = delegation::own_delegation_statement(reading.vault, Some(statement)).await?;
+    let given = delegation::own_delegation_statement(reading.vault, statement).await?;
     reading.walk.delegated(given.clone()).map_err(tampered)?;
     let delegate = delegation::delegate_ref(reading.vault, &given)?;
     Ok(Told::new(delegate).by(reading.signer(given.device(), None)?))
@@ -57,9 +58,9 @@ pub(super) fn delegate_read(
 /// A list, which must be the next one that this device has verified.
 pub(super) fn devices_changed(
     reading: &mut HistoryReading<'_>,
-    list: pb::Statement,
+    list: impl ReadsAs<Signed<DeviceList>>,
 ) -> Result<Told<DeviceChange>> {
-    let list = Signed::<DeviceList>::try_from(list).map_err(tampered)?;
+    let list = list.try_into().map_err(tampered)?;
     let before = reading.walk.grounds.devices.claimed();
     let verified = reading.vault.keys.known().list(before.sequence + 1);
     let same = verified.is_some_and(|verified| verified.hash() == list.hash());

@@ -3,6 +3,7 @@
 
 use protocol_spec::{
     bodies::{EmergencyHelp, EmergencyObjection},
+    field::ReadsAs,
     ids::{PatientId, RequestId},
     messages as pb,
     patient::{PatientSigned, PatientVerified},
@@ -66,9 +67,9 @@ pub(super) async fn helped(
 /// Her objection to a help that came before.
 pub(super) async fn objected(
     reading: &mut HistoryReading<'_>,
-    message: pb::PatientStatement,
+    message: impl ReadsAs<PatientSigned<EmergencyObjection>>,
 ) -> Result<Told<EmergencyEntry>> {
-    let objection: PatientVerified<EmergencyObjection> = reading.own(message).await?;
+    let objection = reading.own(message).await?;
     let institution = reading.walk.objected(&objection).map_err(tampered)?;
     let entry = EmergencyEntry {
         request: objection.help_id,

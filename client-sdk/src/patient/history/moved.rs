@@ -2,9 +2,11 @@
 //! that were given up. Receipts are believed by the log, presentations by both of their signatures.
 
 use protocol_spec::{
-    bodies::{ReleaseReceipt, UploadReceipt},
+    bodies::{EpochClosure, RecordDeletion, ReleaseReceipt, TakeBack, UploadReceipt},
+    field::ReadsAs,
     history::SessionTicket,
     ids::{InstitutionId, PermissionId, RecordId},
+    log::{LoggedClaim, ReceiptClaim},
     messages as pb,
     purpose::Purpose,
     released::VersionLeaves,
@@ -99,10 +101,10 @@ async fn session_ticket(reading: &HistoryReading<'_>, message: &pb::Presented) -
 
 pub(super) async fn stored(
     reading: &mut HistoryReading<'_>,
-    message: pb::Receipt,
+    message: impl ReadsAs<ReceiptClaim<UploadReceipt>>,
 ) -> Result<Told<StoredEntry>> {
     let log = &reading.vault.session.log;
-    let receipt = log.receipt::<UploadReceipt>(Some(message), RECEIPT).await?;
+    let receipt = log.receipt(message, RECEIPT).await?;
     let said = &receipt.statement;
     shown::check_receipt_head(reading.vault, said.vault_head).await?;
     reading.walk.stored(&receipt).map_err(tampered)?;
@@ -123,10 +125,10 @@ pub(super) async fn stored(
 /// The records of which something was handed out are those that the receipt's hash is over (REV-4).
 pub(super) async fn released(
     reading: &mut HistoryReading<'_>,
-    message: pb::Receipt,
+    message: impl ReadsAs<ReceiptClaim<ReleaseReceipt>>,
 ) -> Result<Told<ReleasedEntry>> {
     let log = &reading.vault.session.log;
-    let receipt = log.receipt::<ReleaseReceipt>(Some(message), RECEIPT).await?;
+    let receipt = log.receipt(message, RECEIPT).await?;
     let said = &receipt.statement;
     shown::check_receipt_head(reading.vault, said.vault_head).await?;
     let versions = certificate::released_ranges(reading.vault, said.release_id).await?;
@@ -152,7 +154,7 @@ pub(super) async fn released(
 /// An institution has taken back the record that is given.
 pub(super) async fn taken_back(
     reading: &mut HistoryReading<'_>,
-    message: pb::Receipt,
+    message: impl ReadsAs<ReceiptClaim<TakeBack>>,
 ) -> Result<Told<RecordId>> {
     let (said, log_size) = reading.vault.session.records.taken_back(message).await?;
     reading.walk.taken_back(&said).map_err(tampered)?;
@@ -163,7 +165,7 @@ pub(super) async fn taken_back(
 /// A device of hers has deleted the record that is given.
 pub(super) async fn record_deleted(
     reading: &mut HistoryReading<'_>,
-    message: pb::LoggedStatement,
+    message: impl ReadsAs<LoggedClaim<RecordDeletion>>,
 ) -> Result<Told<RecordId>> {
     let deletion = deletions::record_deletion(reading.vault, message).await?;
     let said = &deletion.statement;
@@ -175,7 +177,7 @@ pub(super) async fn record_deleted(
 /// A device of hers has given up an old key of a collection.
 pub(super) async fn epoch_closed(
     reading: &mut HistoryReading<'_>,
-    message: pb::LoggedStatement,
+    message: impl ReadsAs<LoggedClaim<EpochClosure>>,
 ) -> Result<Told<()>> {
     let closure = rekey::epoch_closure(reading.vault, message).await?;
     let device = closure.statement.device();

@@ -8,10 +8,10 @@ use protocol_spec::{
     delegation::VerifiedDelegation,
     devices::DeviceList,
     directory::Institution,
+    field::ReadsAs,
     hash::Sha256Digest,
     history::{Grounds, Walk},
     ids::{DeviceId, InstitutionId, PermissionId},
-    messages as pb,
     patient::{Device, OfPatient, PatientSigned, PatientVerified},
     permission::VerifiedPermission,
     statement::Signed,
@@ -75,9 +75,10 @@ impl<'a> HistoryReading<'a> {
     /// A statement that must be of a device of hers, or of a delegate (DEV-8).
     pub(super) async fn own<T: OfPatient>(
         &self,
-        message: pb::PatientStatement,
+        message: impl ReadsAs<PatientSigned<T>>,
     ) -> Result<PatientVerified<T>> {
-        let statement = PatientSigned::<T>::try_from(message)
+        let statement = message
+            .try_into()
             .and_then(PatientSigned::verify)
             .map_err(tampered)?;
         ensure(statement.patient_id() == self.vault.id(), "it is somebody else's")?;

@@ -4,11 +4,12 @@
 
 use protocol_spec::{
     bodies::{Denial, Note, Revocation, UploadRequest},
+    field::ReadsAs,
     history::AskedFor,
     ids::{RecordId, RequestId},
-    messages::{self as pb, history_entry::What},
-    patient::PatientVerified,
-    permission::Kind,
+    messages::history_entry::What,
+    patient::PatientSigned,
+    permission::{Kind, SignedPermission},
     purpose::Purpose,
 };
 
@@ -205,9 +206,9 @@ impl HistoryWhat {
 
 async fn upload_requested(
     reading: &mut HistoryReading<'_>,
-    statement: pb::PatientStatement,
+    statement: impl ReadsAs<PatientSigned<UploadRequest>>,
 ) -> Result<Told<HistoryWhat>> {
-    let request: PatientVerified<UploadRequest> = reading.own(statement).await?;
+    let request = reading.own(statement).await?;
     reading.walk.upload_requested(&request).map_err(tampered)?;
     let signer = reading.signer(request.device(), None)?;
     let institution = reading.vault.institution_ref(request.institution_id).await?;
@@ -235,8 +236,11 @@ async fn requested(reading: &mut HistoryReading<'_>, asked: &Asked) -> Result<To
     }))
 }
 
-async fn permitted(reading: &mut HistoryReading<'_>, message: pb::Permission) -> Result<Told<HistoryWhat>> {
-    let permission = permissions::own_permission(reading.vault, Some(message)).await?;
+async fn permitted(
+    reading: &mut HistoryReading<'_>,
+    message: impl ReadsAs<SignedPermission>,
+) -> Result<Told<HistoryWhat>> {
+    let permission = permissions::own_permission(reading.vault, message).await?;
     let at = reading.at;
     reading.walk.permitted(permission.clone(), at).map_err(tampered)?;
     let signer = reading.signer(permission.device(), permission.delegation())?;
@@ -251,9 +255,9 @@ async fn permitted(reading: &mut HistoryReading<'_>, message: pb::Permission) ->
 
 async fn denied(
     reading: &mut HistoryReading<'_>,
-    statement: pb::PatientStatement,
+    statement: impl ReadsAs<PatientSigned<Denial>>,
 ) -> Result<Told<HistoryWhat>> {
-    let denial: PatientVerified<Denial> = reading.own(statement).await?;
+    let denial = reading.own(statement).await?;
     reading.walk.denied(&denial, reading.at).map_err(tampered)?;
     let signer = reading.signer(denial.device(), denial.delegation())?;
     let institution = reading.vault.institution_ref(denial.institution_id).await?;
@@ -266,9 +270,9 @@ async fn denied(
 
 async fn noted(
     reading: &mut HistoryReading<'_>,
-    statement: pb::PatientStatement,
+    statement: impl ReadsAs<PatientSigned<Note>>,
 ) -> Result<Told<HistoryWhat>> {
-    let note: PatientVerified<Note> = reading.own(statement).await?;
+    let note = reading.own(statement).await?;
     let (to, about) = (note.institution_id, (note.permission_id, note.permission_hash));
     let permission = reading
         .walk
@@ -282,9 +286,9 @@ async fn noted(
 
 async fn revoked(
     reading: &mut HistoryReading<'_>,
-    statement: pb::PatientStatement,
+    statement: impl ReadsAs<PatientSigned<Revocation>>,
 ) -> Result<Told<HistoryWhat>> {
-    let revocation: PatientVerified<Revocation> = reading.own(statement).await?;
+    let revocation = reading.own(statement).await?;
     let permission = reading.walk.revoked(&revocation).map_err(tampered)?;
     let (permission, to) = (PermissionRef::from(permission), permission.institution_id);
     let signer = reading.signer(revocation.device(), None)?;
