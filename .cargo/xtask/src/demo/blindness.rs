@@ -37,11 +37,16 @@ pub(super) fn prove(
         "  searching for {} byte strings: {WINDOWS} pieces of each file, names, numbers, texts",
         needles.count()
     );
+    control(&needles, input, &names, texts)?;
+    search_possessions(&needles, server)
+}
 
+/// Searches the originals: the search must find everything there.
+fn control(needles: &Needles, input: &Path, names: &[String], texts: &[String]) -> Result<()> {
     let mut control = Haystack::default();
-    search_folder(&needles, input, &mut control)?;
+    search_folder(needles, input, &mut control)?;
     control.search(
-        &needles,
+        needles,
         names
             .iter()
             .chain(texts)
@@ -57,11 +62,15 @@ pub(super) fn prove(
         needles.count()
     );
     println!("  control: in the originals, all {} are found", control.found());
+    Ok(())
+}
 
+/// Searches all that the operator has: nothing must be found there.
+fn search_possessions(needles: &Needles, server: &ServerProcess) -> Result<()> {
     let started = Instant::now();
     let mut operator = Haystack::default();
     for possession in server.possessions() {
-        search_folder(&needles, possession, &mut operator)?;
+        search_folder(needles, possession, &mut operator)?;
     }
     println!(
         "  searched the server's folder and log: {} files, {}, in {:.1} s",
@@ -72,7 +81,7 @@ pub(super) fn prove(
     ensure!(
         operator.found() == 0,
         "the server can read: {}",
-        operator.describe(&needles)
+        operator.describe(needles)
     );
     println!("  found: none of them");
     Ok(())

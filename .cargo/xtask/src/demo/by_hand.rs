@@ -13,8 +13,7 @@ use crate::process::program;
 pub(super) fn explain(cast: &Cast, folder: &Path, record: &str) -> Result<()> {
     let programs = program("medvault")?;
     let programs = programs.parent().context("the programs lie in no folder")?;
-    let home = |principal: &Actor| format!("--home {}", principal.home().display());
-    let (patient, north, south) = (home(&cast.patient), home(&cast.north), home(&cast.south));
+    let patient = home_option(&cast.patient);
     heading("The server keeps running. In another terminal:");
     println!(
         "  export PATH={}:$PATH MEDVAULT_PASSPHRASE='{PASSPHRASE}'",
@@ -29,6 +28,28 @@ pub(super) fn explain(cast: &Cast, folder: &Path, record: &str) -> Result<()> {
     println!("  medvault history {patient}");
     println!("  medvault directory {patient}");
     println!();
+    explain_transfers(cast, folder, &patient);
+    println!(
+        "  another patient, or your own home: medvault patient enrol --home DIR --server '{}'",
+        cast.server.link()
+    );
+    println!(
+        "  what the operator sees: {}",
+        cast.server
+            .possessions()
+            .map(|path| path.display().to_string())
+            .join(", ")
+    );
+    println!(
+        "  stop with Ctrl-C; then remove everything with: rm -r {}",
+        folder.display()
+    );
+    Ok(())
+}
+
+/// Prints how to upload something and how to download it.
+fn explain_transfers(cast: &Cast, folder: &Path, patient: &str) {
+    let (north, south) = (home_option(&cast.north), home_option(&cast.south));
     println!("  # an upload of your own: the last two commands take the ids that the ones before them print");
     println!(
         "  echo 'my blood test, please' | medvault upload request --to '{}' --text - {patient}",
@@ -48,22 +69,11 @@ pub(super) fn explain(cast: &Cast, folder: &Path, record: &str) -> Result<()> {
         folder.display()
     );
     println!();
-    println!(
-        "  another patient, or your own home: medvault patient enrol --home DIR --server '{}'",
-        cast.server.link()
-    );
-    println!(
-        "  what the operator sees: {}",
-        cast.server
-            .possessions()
-            .map(|path| path.display().to_string())
-            .join(", ")
-    );
-    println!(
-        "  stop with Ctrl-C; then remove everything with: rm -r {}",
-        folder.display()
-    );
-    Ok(())
+}
+
+/// The option by which a command is run as this principal.
+fn home_option(principal: &Actor) -> String {
+    format!("--home {}", principal.home().display())
 }
 
 /// Prints how to keep the server running.

@@ -48,10 +48,28 @@ fn upload(cast: &Cast, files: &Path) -> Result<String> {
             ])
         },
     )?;
-    let request = text(&asked, "request_id")?;
+    let record = send(cast, files, &text(&asked, "request_id")?)?;
+    tell_after(
+        "Patient ◀── server",
+        || cast.patient.run(&["records"]),
+        |records, _| {
+            let mine = records["records"]
+                .as_array()
+                .into_iter()
+                .flatten()
+                .find(|one| one["record_id"] == record.as_str());
+            let parts = mine.and_then(|one| one["parts"].as_array()).map_or(0, Vec::len);
+            format!("adopts the record: {parts} files, signed by Hospital North")
+        },
+    )?;
+    Ok(record)
+}
+
+/// Hospital North opens the request and sends the files. Gives the record's id.
+fn send(cast: &Cast, files: &Path, request: &str) -> Result<String> {
     let event = tell_after(
         "Hospital North ◀── server",
-        || cast.north.event("upload-request", ("request_id", &request)),
+        || cast.north.event("upload-request", ("request_id", request)),
         |event, _| {
             format!(
                 "opens the request: “{}”",
@@ -81,19 +99,6 @@ fn upload(cast: &Cast, files: &Path) -> Result<String> {
     )?;
     let record = text(&sent, "record_id")?;
     remark("the server recomputed the content root and signed a receipt, which the hospital verified");
-    tell_after(
-        "Patient ◀── server",
-        || cast.patient.run(&["records"]),
-        |records, _| {
-            let mine = records["records"]
-                .as_array()
-                .into_iter()
-                .flatten()
-                .find(|one| one["record_id"] == record.as_str());
-            let parts = mine.and_then(|one| one["parts"].as_array()).map_or(0, Vec::len);
-            format!("adopts the record: {parts} files, signed by Hospital North")
-        },
-    )?;
     Ok(record)
 }
 
