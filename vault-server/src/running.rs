@@ -122,14 +122,9 @@ pub async fn serve(config: Config) -> Result<Running, StartError> {
     let app = App::new(vault, gate, keeper.clone(), config.limits, enrolments);
     tracing::info!(%addr, admin = admin_addr.map(tracing::field::display), "serving");
     let stop = app.stop.clone();
-    let accepting = accept(
-        app.clone(),
-        listener,
-        Some(tls.acceptor),
-        http::router(app.clone()),
-        plan.connections,
-    );
-    tokio::spawn(accepting);
+    let router = http::router(app.clone());
+    let acceptor = Some(tls.acceptor);
+    tokio::spawn(accept(app.clone(), listener, acceptor, router, plan.connections));
     if let Some((listener, _)) = admin {
         let router = http::admin::router(app.clone());
         tokio::spawn(accept(app.clone(), listener, None, router, files::ADMIN));

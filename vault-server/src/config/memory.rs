@@ -29,13 +29,16 @@ impl Config {
     }
 
     fn needs(&self) -> Vec<Need> {
-        let Self {
-            limits,
-            session_limits,
-            ..
-        } = self;
-        let vault = session_limits.vault(limits);
-        let (message, enrolment) = (vault.request_bytes, bytes(limits.enrolment_bytes));
+        let mut needs = self.needs_of_principals();
+        needs.extend(self.needs_of_the_public());
+        needs
+    }
+
+    /// What is needed by whoever has signed a request.
+    fn needs_of_principals(&self) -> Vec<Need> {
+        let limits = &self.limits;
+        let vault = self.session_limits.vault(limits);
+        let message = vault.request_bytes;
         let long = [
             ("--release-manifest-bytes", vault.most_of_release()),
             ("--page-bytes", vault.most_of_page(message)),
@@ -68,6 +71,14 @@ impl Config {
             memory: "--release-manifest-bytes",
             part: vault.most_of_release(),
         });
+        needs
+    }
+
+    /// What is needed by whoever has signed nothing.
+    fn needs_of_the_public(&self) -> [Need; 3] {
+        let limits = &self.limits;
+        let enrolment = bytes(limits.enrolment_bytes);
+        let vault = self.session_limits.vault(limits);
         let page = vault.most_of_short_page(enrolment.saturating_add(4 << 10));
         let public = [
             ("--address-memory", limits.address_memory, page),
@@ -78,13 +89,12 @@ impl Config {
                 enrolment.saturating_add(4 << 10),
             ),
         ];
-        needs.extend(public.map(|(memory, part, needed)| Need {
+        public.map(|(memory, part, needed)| Need {
             setting: "--enrolment-bytes",
             bytes: needed,
             memory,
             part: bytes(part),
-        }));
-        needs
+        })
     }
 }
 
