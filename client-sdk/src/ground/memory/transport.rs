@@ -2,11 +2,15 @@
 
 use std::{
     fmt,
-    sync::{Arc, Mutex, MutexGuard, PoisonError},
+    sync::{Arc, Mutex, PoisonError},
 };
 
 use bytes::Bytes;
-use futures_util::{FutureExt, StreamExt, future::BoxFuture, stream};
+use futures_util::{
+    FutureExt, StreamExt, TryStreamExt,
+    future::{BoxFuture, ready},
+};
+use http_body_util::BodyExt;
 use protocol_spec::hash::Sha256Digest;
 
 use crate::{
@@ -21,10 +25,10 @@ pub struct MemoryServer(Arc<ServerInMemory>);
 
 struct ServerInMemory {
     certificate: Sha256Digest,
-    answer: Mutex<Box<AnswerTo>>,
+    answer: Box<AnswerTo>,
 }
 
-type AnswerTo = dyn FnMut(http::Request<Bytes>) -> http::Response<Vec<Bytes>> + Send;
+type AnswerTo = dyn Fn(http::Request<Bytes>) -> BoxFuture<'static, Answer> + Send + Sync;
 
 impl MemoryServer {
     /// Answers one request after the other by this function; what it answers with comes in its pieces.
@@ -32,14 +36,35 @@ impl MemoryServer {
         certificate: Sha256Digest,
         answer: impl FnMut(http::Request<Bytes>) -> http::Response<Vec<Bytes>> + Send + 'static,
     ) -> Self {
-        Self(Arc::new(ServerInMemory {
-            certificate,
-            answer: Mutex::new(Box::new(answer)),
-        }))
+        let answer = Mutex::new(answer);
+        Self::answering(certificate, move |request| {
+            let mut answer = answer.lock().unwrap_or_else(PoisonError::into_inner);
+            ready((*answer)(request).map(Pieces::from))
+        })
     }
 
-    fn answer(&self) -> MutexGuard<'_, Box<AnswerTo>> {
-        self.0.answer.lock().unwrap_or_else(PoisonError::into_inner)
+    /// Answers each request by the future that this function makes of it, as many at once as are asked; the body comes as it is made.
+    pub fn answering<F, B>(
+        certificate: Sha256Digest,
+        answer: impl Fn(http::Request<Bytes>) -> F + Send + Sync + 'static,
+    ) -> Self
+    where
+        F: Future<Output = http::Response<B>> + Send + 'static,
+        B: BodyExt<Data = Bytes, Error: fmt::Display> + Send + 'static,
+    {
+        let broken = |error: B::Error| TransportFailure::Transport(error.to_string());
+        let answer = move |request| {
+            let answered = answer(request).map(move |response| {
+                let (head, body) = response.into_parts();
+                let body = body.into_data_stream().map_err(broken).boxed();
+                Answer { head, body }
+            });
+            answered.boxed()
+        };
+        Self(Arc::new(ServerInMemory {
+            certificate,
+            answer: Box::new(answer),
+        }))
     }
 }
 
@@ -78,13 +103,8 @@ impl Connection for Way {
     fn send(&self, request: http::Request<Pieces>) -> BoxFuture<'_, Result<Answer, TransportFailure>> {
         async move {
             self.look_at_certificate()?;
-            let whole = |pieces: Pieces| Bytes::from(pieces.collect::<Vec<_>>().concat());
-            let answer = (self.server.answer())(request.map(whole));
-            let (head, pieces) = answer.into_parts();
-            Ok(Answer {
-                head,
-                body: stream::iter(pieces.into_iter().map(Ok)).boxed(),
-            })
+            let whole = |pieces: Pieces| Bytes::from(pieces.pieces().collect::<Vec<_>>().concat());
+            Ok((self.server.0.answer)(request.map(whole)).await)
         }
         .boxed()
     }
