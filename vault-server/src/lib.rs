@@ -13,6 +13,7 @@
 //! | `store` | where rows and leaves are kept |
 //! | [`invite`] | invitations of the operator's |
 //! | [`restoration`] | going on with an older copy of the data, when the newest is lost |
+//! | `in_process` | the same server without sockets, for tests |
 //! | [`identity`], `tls`, [`telemetry`] | the operator's key, certificates, logs and metrics |
 //!
 //! A server in this process, as tests start it:
@@ -34,6 +35,8 @@ pub mod config;
 mod files;
 mod http;
 pub mod identity;
+#[doc(hidden)]
+pub mod in_process;
 pub mod invite;
 mod opening;
 pub mod restoration;

@@ -1,19 +1,21 @@
-//! From settings to a vault: the data of a server are opened, checked against what this start binds them to, and set going.
+//! From settings to a server that can answer: its data are opened, checked against what this start binds them to, and set going.
 
 use std::{net::SocketAddr, path::Path, sync::Arc, time::Duration};
 
 use protocol_spec::{
     defence::Defence,
     hash::Sha256Digest,
+    link::ServerLink,
     log::{NoteKey, log_key_of},
 };
 
 use crate::{
     config::{CertificateSource, Config},
-    http::MAX_AHEAD,
+    http::{App, Gate, MAX_AHEAD},
     identity::OperatorIdentity,
     start_error::StartError,
     store::{OpenError, RocksConfig, RocksStore},
+    tls::Tls,
     vault::{Accepted, Binding, Bound, Refusal, SystemClock, Vault, VaultLimits},
     witnesses::Witnesses,
 };
@@ -35,7 +37,7 @@ pub(crate) fn check_settings(config: &Config) -> Result<CertificateSource<'_>, S
 
 /// The data of a server, opened.
 pub(crate) struct Data {
-    pub(crate) store: Arc<RocksStore>,
+    store: Arc<RocksStore>,
     bound: Bound,
     operator: OperatorIdentity,
     accepted: Accepted,
@@ -43,11 +45,21 @@ pub(crate) struct Data {
 }
 
 /// What a start binds its data to, and who is to cosign their log.
-pub(crate) struct Bindings {
-    pub(crate) binding: Binding,
+struct Bindings {
+    binding: Binding,
+    /// The key of the log.
+    log: NoteKey,
+    witnesses: Option<Witnesses>,
+}
+
+/// What answers requests, whoever brings them.
+pub(crate) struct Ready {
+    pub(crate) app: App,
+    pub(crate) store: Arc<RocksStore>,
+    /// The link that clients are given.
+    pub(crate) link: ServerLink,
     /// The key of the log.
     pub(crate) log: NoteKey,
-    pub(crate) witnesses: Option<Witnesses>,
 }
 
 impl Data {
@@ -76,8 +88,39 @@ impl Data {
         })
     }
 
+    /// Goes on with the data under this address. The log's witnesses are asked from now on, if there are any.
+    pub(crate) async fn ready(
+        self,
+        config: &Config,
+        addr: SocketAddr,
+        tls: &Tls,
+    ) -> Result<Ready, StartError> {
+        let Bindings {
+            binding,
+            log,
+            witnesses,
+        } = self.bind(config, addr, tls.development_certificate)?;
+        let link = binding.link()?;
+        let store = self.store.clone();
+        let (vault, not_before) = self.vault(config, &binding).await?;
+        if let Some(mut witnesses) = witnesses {
+            vault.await_witnesses();
+            let enough = witnesses.ask_all(&vault).await;
+            tokio::spawn(witnesses.run(vault.clone(), enough));
+        }
+        let gate = Gate::new(&binding.operator, binding.authorities, not_before, &config.limits);
+        let enrolments = config.enrolment.of_address(config.dev);
+        let app = App::new(vault, gate, tls.keeper.clone(), config.limits.clone(), enrolments);
+        Ok(Ready {
+            app,
+            store,
+            link,
+            log,
+        })
+    }
+
     /// What this start binds the data to; refused if they are bound to something else that may not change.
-    pub(crate) fn bind(
+    fn bind(
         &self,
         config: &Config,
         addr: SocketAddr,
@@ -106,7 +149,7 @@ impl Data {
     }
 
     /// The vault on these data, which are bound from now on; and from when on, in seconds, signatures are taken.
-    pub(crate) async fn vault(self, config: &Config, binding: &Binding) -> Result<(Vault, u64), StartError> {
+    async fn vault(self, config: &Config, binding: &Binding) -> Result<(Vault, u64), StartError> {
         let Self {
             store,
             operator,

@@ -9,8 +9,8 @@ use tokio_util::sync::CancellationToken;
 use crate::{
     config::Config,
     files::{self, FilePlan},
-    http::{self, App, Gate, accept::accept},
-    opening::{Bindings, Data, check_settings},
+    http::{self, App, accept::accept},
+    opening::{Data, Ready, check_settings},
     start_error::StartError,
     store::{RocksStore, StoreError},
     tls::{Keeper, Tls},
@@ -102,24 +102,14 @@ pub async fn serve(config: Config) -> Result<Running, StartError> {
         None => None,
     };
     let admin_addr = admin.as_ref().map(|(_, addr)| *addr);
-    let Bindings {
-        binding,
-        log,
-        witnesses,
-    } = data.bind(&config, addr, tls.development_certificate)?;
-    let link = binding.link()?;
-    let store = data.store.clone();
-    let (vault, not_before) = data.vault(&config, &binding).await?;
-    if let Some(mut witnesses) = witnesses {
-        vault.await_witnesses();
-        let enough = witnesses.ask_all(&vault).await;
-        tokio::spawn(witnesses.run(vault.clone(), enough));
-    }
-    let gate = Gate::new(&binding.operator, binding.authorities, not_before, &config.limits);
     let keeper = tls.keeper.clone();
+    let Ready {
+        app,
+        store,
+        link,
+        log,
+    } = data.ready(&config, addr, &tls).await?;
     tokio::spawn(keeper.clone().run(config.tls_poll));
-    let enrolments = config.enrolment.of_address(config.dev);
-    let app = App::new(vault, gate, keeper.clone(), config.limits, enrolments);
     tracing::info!(%addr, admin = admin_addr.map(tracing::field::display), "serving");
     let stop = app.stop.clone();
     let router = http::router(app.clone());
@@ -150,7 +140,7 @@ async fn listen(addr: SocketAddr) -> Result<(TcpListener, SocketAddr), StartErro
 }
 
 /// Until told to stop or the store fails; then drains and closes.
-async fn supervise(app: App, store: Arc<RocksStore>) -> Result<(), StopError> {
+pub(crate) async fn supervise(app: App, store: Arc<RocksStore>) -> Result<(), StopError> {
     let failed = tokio::select! {
         cause = store.failed() => Some(cause),
         () = app.stop.cancelled() => None,

@@ -4,7 +4,7 @@
 use std::{
     convert::Infallible,
     io,
-    net::IpAddr,
+    net::{IpAddr, Ipv4Addr},
     pin::{Pin, pin},
     sync::Arc,
     time::{Duration, Instant},
@@ -49,13 +49,22 @@ const H2_CONNECTION_WINDOW: u32 = 256 << 10;
 
 /// What a request may do to the connection that it came on. While one exists, a request is running.
 #[derive(Clone)]
-pub(super) struct Connection {
+pub(crate) struct Connection {
     activity: Arc<Activity>,
     peer: IpAddr,
     _running: Running,
 }
 
 impl Connection {
+    /// That of a request which came without one, from this process.
+    pub(crate) fn in_process() -> Self {
+        let state = PeerState {
+            activity: Activity::without_place(),
+            peer: Ipv4Addr::LOCALHOST.into(),
+        };
+        state.request()
+    }
+
     /// The address at its other end.
     pub(super) fn peer(&self) -> IpAddr {
         self.peer

@@ -211,6 +211,15 @@ impl Drop for ConnectionPlace {
 }
 
 impl Activity {
+    /// Of what has no connection, and so no place: it is counted nowhere, and nobody ends it.
+    pub(super) fn without_place() -> Arc<Self> {
+        Arc::new(Self {
+            places: Places::new(0),
+            number: 0,
+            close: CancellationToken::new(),
+        })
+    }
+
     /// Cancelled when the connection is to end at once.
     pub(super) fn close(&self) -> &CancellationToken {
         &self.close
