@@ -24,6 +24,7 @@ mod flows;
 mod full_volume;
 mod golden;
 mod homes;
+mod in_memory;
 mod index;
 mod institutions;
 mod institutions_cli;
