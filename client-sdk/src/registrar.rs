@@ -58,10 +58,11 @@ pub struct Applicant {
 impl Registrar {
     /// Makes a registrar's key in `home`. Errors: [`Error::HomeExists`].
     pub fn init(home: impl Into<Ground>, unlock: &Unlock) -> Result<Self> {
-        let key = SigningIdentity::generate()?;
+        let home = ClosedHome::at(home);
+        let key = SigningIdentity::generate(home.system())?;
         let principal = Principal::new(Kind::Registrar, RegistrarId::from(&key.public()));
         let secret = key.expose_seed();
-        let home = ClosedHome::at(home).create(&principal, secret.as_slice(), unlock, &[])?;
+        let home = home.create(&principal, secret.as_slice(), unlock, &[])?;
         Ok(Self { key, home })
     }
 
@@ -119,7 +120,7 @@ impl Registrar {
         emergency: bool,
     ) -> Result<Vec<u8>> {
         let registrar_id = RegistrarId::from(&self.key.public());
-        let secret = AccreditationSecret::generate()?;
+        let secret = AccreditationSecret::generate(self.home.system())?;
         let accreditation = Accreditation {
             created: self.home.system().now_ms(),
             registrar_id,
@@ -130,6 +131,7 @@ impl Registrar {
             emergency,
         };
         let sealed = seal_accreditation(
+            self.home.system(),
             &request.recipient_key,
             &registrar_id,
             &applicant.institution_id,
@@ -215,22 +217,22 @@ fn applicant(request: &AccreditationRequest) -> Applicant {
 
 #[cfg(test)]
 mod tests {
-    use crypto::{RecipientSecret, open_accreditation};
+    use crypto::{OperatingSystem, RecipientSecret, open_accreditation};
     use protocol_spec::programs::verify_program;
 
     use super::*;
 
     fn registrar(folder: &tempfile::TempDir) -> Registrar {
         Registrar {
-            key: SigningIdentity::generate().unwrap(),
+            key: SigningIdentity::generate(&OperatingSystem).unwrap(),
             home: Home::at(folder.path()),
         }
     }
 
     fn asking(name: &str) -> (InstitutionId, Vec<u8>) {
         let (identity, recipient) = (
-            SigningIdentity::generate().unwrap(),
-            RecipientSecret::generate().unwrap(),
+            SigningIdentity::generate(&OperatingSystem).unwrap(),
+            RecipientSecret::generate(&OperatingSystem).unwrap(),
         );
         let id = InstitutionId::from(&identity.public());
         (id, request_as(name, &identity, &identity, &recipient))
@@ -262,7 +264,7 @@ mod tests {
     #[test]
     fn a_registrar_is_told_whom_a_name_looks_like() {
         let folder = tempfile::tempdir().unwrap();
-        let key = SigningIdentity::generate().unwrap();
+        let key = SigningIdentity::generate(&OperatingSystem).unwrap();
         let registrar = || Registrar {
             key: SigningIdentity::from_seed(&key.expose_seed()).unwrap(),
             home: Home::at(folder.path()),
@@ -325,10 +327,10 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         let registrar = registrar(&folder);
         let (clinic, stranger) = (
-            SigningIdentity::generate().unwrap(),
-            SigningIdentity::generate().unwrap(),
+            SigningIdentity::generate(&OperatingSystem).unwrap(),
+            SigningIdentity::generate(&OperatingSystem).unwrap(),
         );
-        let recipient = RecipientSecret::generate().unwrap();
+        let recipient = RecipientSecret::generate(&OperatingSystem).unwrap();
         let foreign = request(&stranger, &clinic, &recipient);
         assert!(matches!(
             registrar.accredit(&foreign, Accrediting::default()),
@@ -361,6 +363,6 @@ mod tests {
             )
         };
         assert_eq!(open(&recipient).unwrap().hash(), accreditation.secret_hash);
-        assert!(open(&RecipientSecret::generate().unwrap()).is_err());
+        assert!(open(&RecipientSecret::generate(&OperatingSystem).unwrap()).is_err());
     }
 }

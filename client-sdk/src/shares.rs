@@ -2,7 +2,7 @@
 //! they give them back. See `protocol-spec/spec/recovery.md` §4.
 
 use crypto::{
-    Opens,
+    Opens, SecureRandom,
     shares::{Share, ShareReader},
 };
 use prost::Message;
@@ -93,8 +93,8 @@ impl HeldShare {
     }
 
     /// Seals it to the machine.
-    pub(crate) fn give_back(&self, share: &Share) -> Result<ReturnedFile> {
-        let sealed = share.give_back(&self.to, &self.division)?;
+    pub(crate) fn give_back(&self, random: &dyn SecureRandom, share: &Share) -> Result<ReturnedFile> {
+        let sealed = share.give_back(random, &self.to, &self.division)?;
         let message = pb::ReturnedShare {
             division: Some(self.division.to_message()),
             number: self.number.into(),

@@ -9,18 +9,19 @@ use protocol_spec::{
 };
 
 use crate::{
-    AccreditationSecret, Error,
+    AccreditationSecret, Error, SecureRandom,
     wrap::{self, Info, Opens},
 };
 
 /// Seals the secret to the institution's key (KEY-16); its hash goes into the signed accreditation.
 pub fn seal_accreditation(
+    random: &dyn SecureRandom,
     to: &RecipientKey,
     registrar: &RegistrarId,
     institution: &InstitutionId,
     secret: &AccreditationSecret,
 ) -> Result<SealedBytes, Error> {
-    wrap::wrap(to, info(registrar, institution), secret.expose())
+    wrap::wrap(random, to, info(registrar, institution), secret.expose())
 }
 
 /// Opens the secret with the institution's key.
@@ -46,7 +47,7 @@ fn info(registrar: &RegistrarId, institution: &InstitutionId) -> Info {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::RecipientSecret;
+    use crate::{OperatingSystem, RecipientSecret};
 
     const REGISTRAR: RegistrarId = RegistrarId::from_bytes([1; 32]);
     const CLINIC: InstitutionId = InstitutionId::from_bytes([2; 32]);
@@ -54,9 +55,10 @@ mod tests {
     /// KEY-16
     #[test]
     fn open_rejects_wrong_registrar_institution_key_and_length() {
-        let clinic = RecipientSecret::generate().unwrap();
-        let secret = AccreditationSecret::generate().unwrap();
-        let sealed = seal_accreditation(clinic.public(), &REGISTRAR, &CLINIC, &secret).unwrap();
+        let clinic = RecipientSecret::generate(&OperatingSystem).unwrap();
+        let secret = AccreditationSecret::generate(&OperatingSystem).unwrap();
+        let sealed =
+            seal_accreditation(&OperatingSystem, clinic.public(), &REGISTRAR, &CLINIC, &secret).unwrap();
         assert_eq!(
             open_accreditation(&clinic, &REGISTRAR, &CLINIC, &sealed).as_ref(),
             Ok(&secret)
@@ -71,12 +73,18 @@ mod tests {
             open_accreditation(&clinic, &REGISTRAR, &other, &sealed),
             Err(Error::Open)
         );
-        let other = RecipientSecret::generate().unwrap();
+        let other = RecipientSecret::generate(&OperatingSystem).unwrap();
         assert_eq!(
             open_accreditation(&other, &REGISTRAR, &CLINIC, &sealed),
             Err(Error::Open)
         );
-        let long = wrap::wrap(clinic.public(), info(&REGISTRAR, &CLINIC), &[1; 33]).unwrap();
+        let long = wrap::wrap(
+            &OperatingSystem,
+            clinic.public(),
+            info(&REGISTRAR, &CLINIC),
+            &[1; 33],
+        )
+        .unwrap();
         assert_eq!(
             open_accreditation(&clinic, &REGISTRAR, &CLINIC, &long),
             Err(Error::Open)

@@ -11,7 +11,7 @@ use std::fmt;
 use protocol_spec::labels;
 use zeroize::{ZeroizeOnDrop, Zeroizing};
 
-use crate::{Error, committed};
+use crate::{Error, SecureRandom, committed};
 
 /// Seals the secrets of one home, any number of times: each time a fresh salt derives a key of its own.
 /// Never wraps or seals anything else.
@@ -24,8 +24,8 @@ impl HomeKey {
     }
 
     /// Seals `secrets` for the principal that `context` names.
-    pub fn seal(&self, context: &[u8], secrets: &[u8]) -> Result<Vec<u8>, Error> {
-        committed::seal(&self.0, labels::HOME_SECRETS, context, secrets)
+    pub fn seal(&self, random: &dyn SecureRandom, context: &[u8], secrets: &[u8]) -> Result<Vec<u8>, Error> {
+        committed::seal(random, &self.0, labels::HOME_SECRETS, context, secrets)
     }
 
     /// Opens what [`Self::seal`] made under the same key and context.
@@ -46,11 +46,12 @@ impl fmt::Debug for HomeKey {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::OperatingSystem;
 
     #[test]
     fn open_rejects_wrong_key_context_and_every_flipped_bit() {
         let key = HomeKey::from_bytes(&[1; 32]);
-        let sealed = key.seal(b"patient pat_a", &[7; 64]).unwrap();
+        let sealed = key.seal(&OperatingSystem, b"patient pat_a", &[7; 64]).unwrap();
         assert_eq!(sealed.len(), 24 + 32 + 64 + 16);
         assert_eq!(key.open(b"patient pat_a", &sealed).unwrap().as_slice(), [7; 64]);
         assert_eq!(key.open(b"patient pat_b", &sealed), Err(Error::Open));
@@ -72,8 +73,8 @@ mod tests {
     fn sealing_twice_shares_nothing_and_debug_shows_nothing() {
         let key = HomeKey::from_bytes(&[1; 32]);
         assert_ne!(
-            key.seal(b"", &[0; 32]).unwrap()[..56],
-            key.seal(b"", &[0; 32]).unwrap()[..56]
+            key.seal(&OperatingSystem, b"", &[0; 32]).unwrap()[..56],
+            key.seal(&OperatingSystem, b"", &[0; 32]).unwrap()[..56]
         );
         insta::assert_snapshot!(format!("{key:?}"), @"HomeKey(..)");
     }

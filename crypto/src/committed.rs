@@ -10,7 +10,7 @@ use chacha20poly1305::{AeadInOut, ChaCha20Poly1305};
 use protocol_spec::labels::Label;
 use zeroize::Zeroizing;
 
-use crate::{Error, kdf::Committing, random};
+use crate::{Error, SecureRandom, kdf::Committing};
 
 /// Bytes over those that are sealed.
 pub(crate) const OVERHEAD: usize = SALT + 32 + 16;
@@ -18,8 +18,14 @@ pub(crate) const OVERHEAD: usize = SALT + 32 + 16;
 const SALT: usize = 24;
 
 /// Seals `bytes` under `key`, for one purpose and in one place.
-pub(crate) fn seal(key: &[u8; 32], label: Label, aad: &[u8], bytes: &[u8]) -> Result<Vec<u8>, Error> {
-    let salt: [u8; SALT] = random::public()?;
+pub(crate) fn seal(
+    random: &dyn SecureRandom,
+    key: &[u8; 32],
+    label: Label,
+    aad: &[u8],
+    bytes: &[u8],
+) -> Result<Vec<u8>, Error> {
+    let salt: [u8; SALT] = random.public()?;
     let derived = derive(key, label, &salt, aad);
     let mut body = Zeroizing::new(bytes.to_vec());
     // The derived key serves this one message, so any nonce would do; the derived one costs nothing.
@@ -67,12 +73,13 @@ mod tests {
     use protocol_spec::labels::{HOME_SECRETS, KEY_WRAP};
 
     use super::*;
+    use crate::OperatingSystem;
 
     /// KEY-13, ATK-19: even where the AEAD could be made to open under two keys, the commitment does not: sealed
     /// bytes with the commitment of another key fail before the AEAD is asked.
     #[test]
     fn the_commitment_is_checked_before_the_aead() {
-        let mut forged = seal(&[1; 32], KEY_WRAP, b"place", &[6; 32]).unwrap();
+        let mut forged = seal(&OperatingSystem, &[1; 32], KEY_WRAP, b"place", &[6; 32]).unwrap();
         forged[SALT] ^= 1;
         assert_eq!(open(&[1; 32], KEY_WRAP, b"place", &forged), Err(Error::Open));
         let salt = forged.first_chunk().unwrap();
@@ -90,7 +97,7 @@ mod tests {
 
     #[test]
     fn what_is_sealed_for_one_purpose_opens_for_no_other() {
-        let sealed = seal(&[1; 32], KEY_WRAP, b"place", b"bytes").unwrap();
+        let sealed = seal(&OperatingSystem, &[1; 32], KEY_WRAP, b"place", b"bytes").unwrap();
         assert_eq!(sealed.len(), 5 + OVERHEAD);
         assert_eq!(open(&[1; 32], HOME_SECRETS, b"place", &sealed), Err(Error::Open));
         assert_eq!(

@@ -10,7 +10,7 @@ use protocol_spec::{
 };
 
 use crate::{
-    CollectionKey, ConditionsKey, Error, TagKey, committed, kdf,
+    CollectionKey, ConditionsKey, Error, SecureRandom, TagKey, committed, kdf,
     padding::{frame, size_class, unframe},
 };
 
@@ -58,13 +58,20 @@ impl ConditionsKey {
     /// Seals a permission's conditions to whoever has its key, with these tokens (CND-10).
     pub fn seal(
         &self,
+        random: &dyn SecureRandom,
         conditions: &Conditions,
         patient: &PatientId,
         permission: &PermissionId,
         groups: Vec<TokenGroup>,
     ) -> Result<SealedConditions, Error> {
         let framed = frame(&conditions.encode(), class)?;
-        let sealed = committed::seal(self.expose(), CONDITIONS, &aad(patient, permission), &framed)?;
+        let sealed = committed::seal(
+            random,
+            self.expose(),
+            CONDITIONS,
+            &aad(patient, permission),
+            &framed,
+        )?;
         Ok(SealedConditions {
             groups,
             sealed: sealed.into(),
@@ -100,6 +107,7 @@ fn class(length: usize) -> usize {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::OperatingSystem;
 
     const PATIENT: PatientId = PatientId::from_bytes([1; 32]);
     const PERMISSION: PermissionId = PermissionId::from_bytes([2; 16]);
@@ -153,7 +161,9 @@ mod tests {
     #[test]
     fn open_rejects_wrong_key_patient_permission_and_every_flipped_byte() {
         let own = key(1).conditions_key(&PERMISSION);
-        let sealed = own.seal(&conditions(), &PATIENT, &PERMISSION, vec![]).unwrap();
+        let sealed = own
+            .seal(&OperatingSystem, &conditions(), &PATIENT, &PERMISSION, vec![])
+            .unwrap();
         assert_eq!(sealed.sealed.len(), 64 + committed::OVERHEAD);
         assert_eq!(committed::OVERHEAD, SealedConditions::OVERHEAD);
         assert_eq!(own.open(&sealed, &PATIENT, &PERMISSION), Ok(conditions()));

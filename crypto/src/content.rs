@@ -40,7 +40,7 @@ pub use self::{
     opener::{Opener, RangeOpener, StreamLengths, StreamOpener, VerifiedContent},
     sealer::Sealer,
 };
-use crate::{DataKey, Error};
+use crate::{DataKey, Error, SecureRandom};
 
 /// Whose record, which record and which version of it: what a stream opens as, and as nothing else.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -83,11 +83,12 @@ impl RecordContext {
 
 /// A stream under a fresh salt.
 fn start(
+    random: &dyn SecureRandom,
     key: &DataKey,
     record: &RecordContext,
     class: Class,
 ) -> Result<(Framing<ChaCha20Poly1305>, Header), Error> {
-    Framing::start(key.expose(), &record.bytes(class))
+    Framing::start(random, key.expose(), &record.bytes(class))
 }
 
 /// A stream that has this header; its commitment is checked.

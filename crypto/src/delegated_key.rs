@@ -6,7 +6,7 @@ use protocol_spec::{
 };
 
 use crate::{
-    CollectionKey, Error,
+    CollectionKey, Error, SecureRandom,
     wrap::{self, Info, Opens},
 };
 
@@ -45,11 +45,12 @@ impl DelegatedKeyContext {
 
 /// Seals a collection key to a delegate's vault key (DLG-3).
 pub fn seal_delegated_key(
+    random: &dyn SecureRandom,
     to: &RecipientKey,
     context: &DelegatedKeyContext,
     key: &CollectionKey,
 ) -> Result<SealedBytes, Error> {
-    wrap::wrap(to, context.info(), key.expose())
+    wrap::wrap(random, to, context.info(), key.expose())
 }
 
 /// Opens a collection key. Anybody can seal one: whose it is, the statement says that carries it.
@@ -68,7 +69,7 @@ mod tests {
     use protocol_spec::ids::CollectionId;
 
     use super::*;
-    use crate::RecipientSecret;
+    use crate::{OperatingSystem, RecipientSecret};
 
     const CONTEXT: DelegatedKeyContext = DelegatedKeyContext {
         owner: PatientId::from_bytes([1; 32]),
@@ -80,9 +81,9 @@ mod tests {
     /// DLG-3, ATK-24
     #[test]
     fn open_rejects_wrong_owner_delegate_delegation_collection_epoch_and_key() {
-        let delegate = RecipientSecret::generate().unwrap();
+        let delegate = RecipientSecret::generate(&OperatingSystem).unwrap();
         let key = CollectionKey::from_bytes(&[7; 32]);
-        let sealed = seal_delegated_key(delegate.public(), &CONTEXT, &key).unwrap();
+        let sealed = seal_delegated_key(&OperatingSystem, delegate.public(), &CONTEXT, &key).unwrap();
         let open = |with: &RecipientSecret, context| {
             open_delegated_key(with, &context, &sealed).map(|key| *key.expose())
         };
@@ -112,10 +113,10 @@ mod tests {
             assert_eq!(open(&delegate, context), Err(Error::Open), "{context:?}");
         }
         assert_eq!(
-            open(&RecipientSecret::generate().unwrap(), CONTEXT),
+            open(&RecipientSecret::generate(&OperatingSystem).unwrap(), CONTEXT),
             Err(Error::Open)
         );
-        let short = wrap::wrap(delegate.public(), CONTEXT.info(), &[7; 31]).unwrap();
+        let short = wrap::wrap(&OperatingSystem, delegate.public(), CONTEXT.info(), &[7; 31]).unwrap();
         assert_eq!(
             open_delegated_key(&delegate, &CONTEXT, &short).map(drop),
             Err(Error::Open)

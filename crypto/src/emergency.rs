@@ -13,7 +13,7 @@ use protocol_spec::{
 use zeroize::Zeroizing;
 
 use crate::{
-    CardHalf, Error, RecipientSecret, ServerHalf, SigningIdentity, kdf,
+    CardHalf, Error, RecipientSecret, SecureRandom, ServerHalf, SigningIdentity, kdf,
     wrap::{self, Info, Opens},
 };
 
@@ -111,8 +111,13 @@ impl CardHalf {
     }
 
     /// Seals the half to who is to have it.
-    pub fn seal(&self, to: &RecipientKey, context: &HalfContext) -> Result<SealedBytes, Error> {
-        wrap::wrap(to, context.info(), self.expose())
+    pub fn seal(
+        &self,
+        random: &dyn SecureRandom,
+        to: &RecipientKey,
+        context: &HalfContext,
+    ) -> Result<SealedBytes, Error> {
+        wrap::wrap(random, to, context.info(), self.expose())
     }
 
     /// Opens what [`Self::seal`] made in the same context. Whose half it is follows from the card key alone. Fails
@@ -179,6 +184,7 @@ const CHECK: usize = 4;
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::OperatingSystem;
 
     const PATIENT: PatientId = PatientId::from_bytes([1; 32]);
     const OTHER: PatientId = PatientId::from_bytes([2; 32]);
@@ -247,7 +253,7 @@ mod tests {
     #[test]
     fn a_sealed_half_opens_for_its_reader_patient_and_card_key_alone() {
         let (card, _) = halves();
-        let reader = RecipientSecret::generate().unwrap();
+        let reader = RecipientSecret::generate(&OperatingSystem).unwrap();
         let context = HalfContext {
             patient: PATIENT,
             card_key: card.key(&PATIENT).unwrap().public(),
@@ -256,12 +262,12 @@ mod tests {
                 RequestId::from_bytes([6; 16]),
             ),
         };
-        let sealed = card.seal(reader.public(), &context).unwrap();
+        let sealed = card.seal(&OperatingSystem, reader.public(), &context).unwrap();
         assert_eq!(
             CardHalf::open(&reader, &sealed, &context),
             Ok(CardHalf::from_bytes(&[3; 32]))
         );
-        let stranger = RecipientSecret::generate().unwrap();
+        let stranger = RecipientSecret::generate(&OperatingSystem).unwrap();
         assert_eq!(CardHalf::open(&stranger, &sealed, &context), Err(Error::Open));
         let wrong = [
             HalfContext {
@@ -300,7 +306,7 @@ mod tests {
         }
         // Well sealed, but another half than the permission names.
         let other = CardHalf::from_bytes(&[8; 32])
-            .seal(reader.public(), &context)
+            .seal(&OperatingSystem, reader.public(), &context)
             .unwrap();
         assert_eq!(CardHalf::open(&reader, &other, &context), Err(Error::Open));
     }

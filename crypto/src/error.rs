@@ -35,7 +35,7 @@ pub enum Error {
         /// How many different shares it takes.
         need: u8,
     },
-    /// The operating system gave no random bytes.
+    /// The source of random bytes gave none.
     #[error("the system has no random bytes to give: check it and try again")]
     Randomness,
     /// The source failed while a leaf was being sealed. Sealing on could use a nonce twice.

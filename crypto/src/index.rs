@@ -9,15 +9,26 @@ use protocol_spec::{
 use zeroize::Zeroizing;
 
 use crate::{
-    CollectionKey, Error, committed,
+    CollectionKey, Error, SecureRandom, committed,
     padding::{frame, unframe},
 };
 
 impl CollectionKey {
     /// Seals the encoded content of the segment that `head` describes, by the key of `own` in the epoch that it
     /// names; its `sealed_hash` is filled in (IDX-1).
-    pub fn seal_index_segment(&self, head: &mut IndexSegment, content: &[u8]) -> Result<Vec<u8>, Error> {
-        let sealed = committed::seal(self.expose(), INDEX_SEGMENT, &aad(head), &frame(content, padded)?)?;
+    pub fn seal_index_segment(
+        &self,
+        random: &dyn SecureRandom,
+        head: &mut IndexSegment,
+        content: &[u8],
+    ) -> Result<Vec<u8>, Error> {
+        let sealed = committed::seal(
+            random,
+            self.expose(),
+            INDEX_SEGMENT,
+            &aad(head),
+            &frame(content, padded)?,
+        )?;
         head.sealed_hash = Sha256Digest::of(&sealed);
         Ok(sealed)
     }
@@ -50,6 +61,7 @@ mod tests {
     use protocol_spec::ids::PatientId;
 
     use super::*;
+    use crate::OperatingSystem;
 
     fn head() -> IndexSegment {
         IndexSegment {
@@ -69,10 +81,12 @@ mod tests {
     fn a_segment_opens_in_its_place_alone_and_its_size_says_little() {
         let key = CollectionKey::from_bytes(&[7; 32]);
         let mut head = head();
-        let sealed = key.seal_index_segment(&mut head, b"content").unwrap();
+        let sealed = key
+            .seal_index_segment(&OperatingSystem, &mut head, b"content")
+            .unwrap();
         assert_eq!(sealed.len(), SEGMENT_UNIT + committed::OVERHEAD);
         let longer = key
-            .seal_index_segment(&mut self::head(), &[1; SEGMENT_UNIT - 4])
+            .seal_index_segment(&OperatingSystem, &mut self::head(), &[1; SEGMENT_UNIT - 4])
             .unwrap();
         assert_eq!(longer.len(), sealed.len());
         assert_eq!(

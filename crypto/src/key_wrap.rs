@@ -16,7 +16,7 @@ use protocol_spec::{
 };
 use zeroize::Zeroizing;
 
-use crate::{CollectionKey, DataKey, Error, UploadKey, VaultRootKey, committed};
+use crate::{CollectionKey, DataKey, Error, SecureRandom, UploadKey, VaultRootKey, committed};
 
 /// A wrapped key as it is stored: opaque to whoever has not the key above it.
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -61,11 +61,13 @@ impl VaultRootKey {
     /// Wraps the key of a collection of this patient's vault.
     pub fn wrap_collection_key(
         &self,
+        random: &dyn SecureRandom,
         key: &CollectionKey,
         patient: &PatientId,
         collection: &Collection,
     ) -> Result<WrappedKey, Error> {
         seal(
+            random,
             self.expose(),
             key.expose(),
             &collection_key_aad(patient, collection),
@@ -84,8 +86,14 @@ impl VaultRootKey {
     }
 
     /// Wraps the vault root key of the epoch before this one, so that whoever has this one has all before it.
-    pub fn wrap_previous(&self, key: &Self, patient: &PatientId, epoch: u64) -> Result<WrappedKey, Error> {
-        seal(self.expose(), key.expose(), &root_key_aad(patient, epoch))
+    pub fn wrap_previous(
+        &self,
+        random: &dyn SecureRandom,
+        key: &Self,
+        patient: &PatientId,
+        epoch: u64,
+    ) -> Result<WrappedKey, Error> {
+        seal(random, self.expose(), key.expose(), &root_key_aad(patient, epoch))
     }
 
     /// Opens what [`Self::wrap_previous`] made for the same patient and the same epoch, which is the one before.
@@ -103,11 +111,17 @@ impl CollectionKey {
     /// Wraps the data key of one record version of the collection.
     pub fn wrap_data_key(
         &self,
+        random: &dyn SecureRandom,
         key: &DataKey,
         collection: &Collection,
         version: &VersionId,
     ) -> Result<WrappedKey, Error> {
-        seal(self.expose(), key.expose(), &data_key_aad(collection, version))
+        seal(
+            random,
+            self.expose(),
+            key.expose(),
+            &data_key_aad(collection, version),
+        )
     }
 
     /// Opens what [`Self::wrap_data_key`] made for the same collection and version.
@@ -124,11 +138,13 @@ impl CollectionKey {
     /// open what arrives under it.
     pub fn wrap_upload_key(
         &self,
+        random: &dyn SecureRandom,
         key: &UploadKey,
         collection: &Collection,
         permission: &PermissionId,
     ) -> Result<WrappedKey, Error> {
         seal(
+            random,
             self.expose(),
             key.expose(),
             &upload_key_aad(collection, permission),
@@ -203,8 +219,8 @@ fn aad(child: &[u8], parent: &[u8], epoch: u64, role: Role) -> Aad {
     aad
 }
 
-fn seal(kek: &[u8; 32], key: &[u8; 32], aad: &Aad) -> Result<WrappedKey, Error> {
-    WrappedKey::try_from(committed::seal(kek, labels::KEY_WRAP, aad, key)?.as_slice())
+fn seal(random: &dyn SecureRandom, kek: &[u8; 32], key: &[u8; 32], aad: &Aad) -> Result<WrappedKey, Error> {
+    WrappedKey::try_from(committed::seal(random, kek, labels::KEY_WRAP, aad, key)?.as_slice())
 }
 
 fn open(kek: &[u8; 32], wrapped: &WrappedKey, aad: &Aad) -> Result<Zeroizing<[u8; 32]>, Error> {
@@ -219,6 +235,7 @@ mod tests {
     use protocol_spec::ids::CollectionId;
 
     use super::*;
+    use crate::OperatingSystem;
 
     const PATIENT: PatientId = PatientId::from_bytes([1; 32]);
     const VERSION: VersionId = VersionId::from_bytes([2; 16]);
@@ -240,7 +257,12 @@ mod tests {
     fn a_collection_key_opens_for_its_vault_patient_collection_and_epoch_alone() {
         let root = VaultRootKey::from_bytes(&[4; 32]);
         let wrapped = root
-            .wrap_collection_key(&collection_key(), &PATIENT, &Collection::DEFAULT)
+            .wrap_collection_key(
+                &OperatingSystem,
+                &collection_key(),
+                &PATIENT,
+                &Collection::DEFAULT,
+            )
             .unwrap();
         assert_eq!(
             root.unwrap_collection_key(&wrapped, &PATIENT, &Collection::DEFAULT),
@@ -271,7 +293,7 @@ mod tests {
     fn a_data_key_opens_for_its_version_collection_and_epoch_alone() {
         let key = DataKey::from_bytes(&[6; 32]);
         let wrapped = collection_key()
-            .wrap_data_key(&key, &Collection::DEFAULT, &VERSION)
+            .wrap_data_key(&OperatingSystem, &key, &Collection::DEFAULT, &VERSION)
             .unwrap();
         let unwrap = |collection: &Collection, version: &VersionId| {
             collection_key().unwrap_data_key(&wrapped, collection, version)
@@ -289,7 +311,7 @@ mod tests {
     fn a_wrap_opens_in_its_role_alone() {
         let key = UploadKey::from_bytes(&[6; 32]);
         let wrapped = collection_key()
-            .wrap_upload_key(&key, &Collection::DEFAULT, &PERMISSION)
+            .wrap_upload_key(&OperatingSystem, &key, &Collection::DEFAULT, &PERMISSION)
             .unwrap();
         assert_eq!(
             collection_key().unwrap_upload_key(&wrapped, &Collection::DEFAULT, &PERMISSION),
@@ -303,7 +325,9 @@ mod tests {
     #[test]
     fn a_root_key_opens_under_the_next_one_for_its_patient_and_epoch_alone() {
         let [before, root] = [[4; 32], [5; 32]].map(|bytes| VaultRootKey::from_bytes(&bytes));
-        let wrapped = root.wrap_previous(&before, &PATIENT, 6).unwrap();
+        let wrapped = root
+            .wrap_previous(&OperatingSystem, &before, &PATIENT, 6)
+            .unwrap();
         assert_eq!(
             root.unwrap_previous(&wrapped, &PATIENT, 6),
             Ok(VaultRootKey::from_bytes(&[4; 32]))
@@ -319,7 +343,7 @@ mod tests {
     fn every_flipped_bit_is_refused() {
         let key = DataKey::from_bytes(&[6; 32]);
         let wrapped = collection_key()
-            .wrap_data_key(&key, &Collection::DEFAULT, &VERSION)
+            .wrap_data_key(&OperatingSystem, &key, &Collection::DEFAULT, &VERSION)
             .unwrap();
         for bit in 0..WrappedKey::LEN * 8 {
             let mut bytes = *wrapped.as_bytes();
@@ -335,7 +359,7 @@ mod tests {
         let key = DataKey::from_bytes(&[6; 32]);
         let [a, b] = [(); 2].map(|()| {
             collection_key()
-                .wrap_data_key(&key, &Collection::DEFAULT, &VERSION)
+                .wrap_data_key(&OperatingSystem, &key, &Collection::DEFAULT, &VERSION)
                 .unwrap()
         });
         assert!(

@@ -8,6 +8,7 @@
 //!
 //! | module | holds |
 //! |---|---|
+//! | `random` | where random bytes come from: [`SecureRandom`], and [`OperatingSystem`] as one |
 //! | `secret` | a type for each symmetric key, with what it may be used for |
 //! | `signing`, `recipient` | Ed25519 and X-Wing key pairs |
 //! | `wrap` | HPKE Base to one recipient, behind [`PermissionKey`], [`seal_text`], [`seal_accreditation`], [`seal_terminal_keys`] |
@@ -23,12 +24,12 @@
 //! | [`content`] | records as streams of leaves, and their manifests |
 //!
 //! There is one suite, so nothing here takes an algorithm. Some failures are said here alone: whatever is opened or checked
-//! fails as [`Error::Open`], whatever the reason; whatever is generated or sealed fails as [`Error::Randomness`] if the system gives
-//! no random bytes; whatever makes a key pair of a seed fails as [`Error::Protocol`] if the public key were degenerate, which no
-//! seed is known to cause.
+//! fails as [`Error::Open`], whatever the reason; whatever is generated or sealed takes a [`SecureRandom`], and fails as
+//! [`Error::Randomness`] if that gives no bytes; whatever makes a key pair of a seed fails as [`Error::Protocol`] if the public key
+//! were degenerate, which no seed is known to cause.
 //!
 //! ```
-//! use crypto::{DataKey, content::{Opener, RecordContext, Sealer, StreamLengths}};
+//! use crypto::{DataKey, OperatingSystem, content::{Opener, RecordContext, Sealer, StreamLengths}};
 //! use protocol_spec::ids::{PatientId, RecordId, VersionId};
 //!
 //! let record = RecordContext {
@@ -36,11 +37,11 @@
 //!     record: RecordId::from_bytes([2; 16]),
 //!     version: VersionId::from_bytes([3; 16]),
 //! };
-//! let key = DataKey::generate()?;
+//! let key = DataKey::generate(&OperatingSystem)?;
 //! let mut source = &b"blood count: normal"[..];
 //! let lengths = |sealer: &Sealer| StreamLengths { stream: sealer.stream_len(), plaintext: 19 };
 //!
-//! let mut sealer = Sealer::new(&key, &record, 19)?;
+//! let mut sealer = Sealer::new(&OperatingSystem, &key, &record, 19)?;
 //! let mut leaf = Vec::new();
 //! sealer.next_leaf(&mut leaf, |slot| {
 //!     std::io::Read::read_exact(&mut source, slot).map_err(|_| crypto::Error::Interrupted)
@@ -100,6 +101,7 @@ pub use self::{
     key_wrap::WrappedKey,
     link::{LinkCode, LinkNonce},
     permission::{ExpectedPermission, OpenedPermission, PermissionKey},
+    random::{OperatingSystem, SecureRandom},
     recipient::RecipientSecret,
     recovery::{RecoveryKeys, RecoveryWords},
     root_key::{RootKeyContext, open_root_key, seal_root_key},

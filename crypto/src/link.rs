@@ -14,7 +14,7 @@ use protocol_spec::{
 use subtle::ConstantTimeEq;
 use zeroize::Zeroizing;
 
-use crate::{Error, VaultRootKey, kdf, random};
+use crate::{Error, SecureRandom, VaultRootKey, kdf};
 
 /// What one side brings to the short string. Nobody is to know it before the other side is bound to its own.
 #[derive(Clone, PartialEq, Eq)]
@@ -22,8 +22,8 @@ pub struct LinkNonce([u8; 32]);
 
 impl LinkNonce {
     /// The nonce of a new device, fresh and random.
-    pub fn generate() -> Result<Self, Error> {
-        Ok(Self(*random::secret::<32>()?))
+    pub fn generate(random: &dyn SecureRandom) -> Result<Self, Error> {
+        Ok(Self(*random.secret::<32>()?))
     }
 
     /// SHA-256 (LABEL(LINK_COMMITMENT) ‖ nonce): binds the new device before there is an answer (DEV-20).
@@ -67,12 +67,13 @@ impl LinkCode {
 
     /// The code of a device with these keys that is bound to its nonce by this commitment (DEV-9, DEV-20).
     pub fn generate(
+        random: &dyn SecureRandom,
         device_key: &IdentityKey,
         recipient_key: &RecipientKey,
         commitment: &Sha256Digest,
     ) -> Result<Self, Error> {
         Ok(Self {
-            secret: random::secret()?,
+            secret: random.secret()?,
             offer: offer(device_key, recipient_key, commitment),
         })
     }

@@ -8,7 +8,7 @@ use protocol_spec::{
 };
 
 use crate::{
-    Error, VaultRootKey, committed,
+    Error, SecureRandom, VaultRootKey, committed,
     padding::{frame, size_class, unframe},
 };
 
@@ -16,11 +16,17 @@ impl VaultRootKey {
     /// Seals the name of a collection of this patient's (COL-2).
     pub fn seal_collection_name(
         &self,
+        random: &dyn SecureRandom,
         name: &Name,
         patient: &PatientId,
         collection: &CollectionId,
     ) -> Result<Vec<u8>, Error> {
-        self.seal_name(COLLECTION_NAME, name, &aad(patient, collection.as_bytes()))
+        self.seal_name(
+            random,
+            COLLECTION_NAME,
+            name,
+            &aad(patient, collection.as_bytes()),
+        )
     }
 
     /// Opens what [`Self::seal_collection_name`] made for the same patient and collection. Fails with
@@ -37,11 +43,12 @@ impl VaultRootKey {
     /// Seals the name of a device of this patient's (DEV-1).
     pub fn seal_device_name(
         &self,
+        random: &dyn SecureRandom,
         name: &Name,
         patient: &PatientId,
         device: &DeviceId,
     ) -> Result<Vec<u8>, Error> {
-        self.seal_name(DEVICE_NAME, name, &aad(patient, device.as_bytes()))
+        self.seal_name(random, DEVICE_NAME, name, &aad(patient, device.as_bytes()))
     }
 
     /// Opens what [`Self::seal_device_name`] made for the same patient and device.
@@ -57,11 +64,12 @@ impl VaultRootKey {
     /// Seals what this patient calls a delegate of hers (DLG-1).
     pub fn seal_delegate_name(
         &self,
+        random: &dyn SecureRandom,
         name: &Name,
         patient: &PatientId,
         delegation: &DelegationId,
     ) -> Result<Vec<u8>, Error> {
-        self.seal_name(DELEGATE_NAME, name, &aad(patient, delegation.as_bytes()))
+        self.seal_name(random, DELEGATE_NAME, name, &aad(patient, delegation.as_bytes()))
     }
 
     /// Opens what [`Self::seal_delegate_name`] made for the same patient and delegation.
@@ -74,9 +82,15 @@ impl VaultRootKey {
         self.open_name(DELEGATE_NAME, sealed, &aad(patient, delegation.as_bytes()))
     }
 
-    fn seal_name(&self, label: Label, name: &Name, aad: &[u8]) -> Result<Vec<u8>, Error> {
+    fn seal_name(
+        &self,
+        random: &dyn SecureRandom,
+        label: Label,
+        name: &Name,
+        aad: &[u8],
+    ) -> Result<Vec<u8>, Error> {
         let framed = frame(name.as_str().as_bytes(), class)?;
-        committed::seal(self.expose(), label, aad, &framed)
+        committed::seal(random, self.expose(), label, aad, &framed)
     }
 
     fn open_name(&self, label: Label, sealed: &[u8], aad: &[u8]) -> Result<Name, Error> {
@@ -99,6 +113,7 @@ fn class(length: usize) -> usize {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::OperatingSystem;
 
     const PATIENT: PatientId = PatientId::from_bytes([1; 32]);
 
@@ -108,7 +123,7 @@ mod tests {
         let key = VaultRootKey::from_bytes(&[7; 32]);
         let name = Name::try_from("Psychotherapie".to_owned()).unwrap();
         let sealed = key
-            .seal_collection_name(&name, &PATIENT, &CollectionId::DEFAULT)
+            .seal_collection_name(&OperatingSystem, &name, &PATIENT, &CollectionId::DEFAULT)
             .unwrap();
         assert_eq!(sealed.len(), 64 + committed::OVERHEAD);
         let open = |key: &VaultRootKey, patient, collection, sealed: &[u8]| {
@@ -137,7 +152,7 @@ mod tests {
         }
         let long = Name::try_from("n".repeat(61)).unwrap();
         let sealed = key
-            .seal_collection_name(&long, &PATIENT, &CollectionId::DEFAULT)
+            .seal_collection_name(&OperatingSystem, &long, &PATIENT, &CollectionId::DEFAULT)
             .unwrap();
         assert_eq!(sealed.len(), 128 + committed::OVERHEAD);
     }
@@ -148,7 +163,9 @@ mod tests {
         let key = VaultRootKey::from_bytes(&[7; 32]);
         let name = Name::try_from("Telephone".to_owned()).unwrap();
         let [device, other] = [[5; 32], [6; 32]].map(DeviceId::from_bytes);
-        let sealed = key.seal_device_name(&name, &PATIENT, &device).unwrap();
+        let sealed = key
+            .seal_device_name(&OperatingSystem, &name, &PATIENT, &device)
+            .unwrap();
         assert_eq!(key.open_device_name(&sealed, &PATIENT, &device), Ok(name));
         assert_eq!(key.open_device_name(&sealed, &PATIENT, &other), Err(Error::Open));
         let stranger = PatientId::from_bytes([2; 32]);
@@ -166,7 +183,9 @@ mod tests {
         let key = VaultRootKey::from_bytes(&[7; 32]);
         let name = Name::try_from("Mother".to_owned()).unwrap();
         let [one, other] = [[5; 16], [6; 16]].map(DelegationId::from_bytes);
-        let sealed = key.seal_delegate_name(&name, &PATIENT, &one).unwrap();
+        let sealed = key
+            .seal_delegate_name(&OperatingSystem, &name, &PATIENT, &one)
+            .unwrap();
         assert_eq!(key.open_delegate_name(&sealed, &PATIENT, &one), Ok(name));
         assert_eq!(
             key.open_delegate_name(&sealed, &PATIENT, &other),

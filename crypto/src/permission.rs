@@ -11,7 +11,8 @@ use protocol_spec::{field::SealedBytes, ids::PermissionId, keys::IdentityKey, ke
 use zeroize::Zeroizing;
 
 use crate::{
-    CollectionKey, ConditionsKey, DataKey, Error, PermissionSecret, SigningIdentity, UploadKey, kdf,
+    CollectionKey, ConditionsKey, DataKey, Error, PermissionSecret, SecureRandom, SigningIdentity, UploadKey,
+    kdf,
     padding::{is_zero, size_class},
     wrap::{self, Info, Opens},
 };
@@ -82,17 +83,18 @@ pub struct PermissionKey {
 impl PermissionKey {
     /// Makes the permission key that gives `keys`, with a secret of its own. Fails with [`Error::Malformed`] without
     /// any key, and with [`Error::TooLong`] for too many.
-    pub fn mint<K: Granted>(id: &PermissionId, keys: &K) -> Result<Self, Error> {
-        Self::assemble(id, &PermissionSecret::generate()?, keys, None)
+    pub fn mint<K: Granted>(random: &dyn SecureRandom, id: &PermissionId, keys: &K) -> Result<Self, Error> {
+        Self::assemble(id, &PermissionSecret::generate(random)?, keys, None)
     }
 
     /// As [`Self::mint`], with the key of the permission's conditions behind the others (CND-10).
     pub fn mint_with<K: Granted>(
+        random: &dyn SecureRandom,
         id: &PermissionId,
         keys: &K,
         conditions: Option<&ConditionsKey>,
     ) -> Result<Self, Error> {
-        Self::assemble(id, &PermissionSecret::generate()?, keys, conditions)
+        Self::assemble(id, &PermissionSecret::generate(random)?, keys, conditions)
     }
 
     fn assemble<K: Granted>(
@@ -130,10 +132,15 @@ impl PermissionKey {
     }
 
     /// Wraps the key for one institution, bound to the exact bytes of the body (PRM-6).
-    pub fn seal(mut self, to: &RecipientKey, body: &[u8]) -> Result<SealedBytes, Error> {
+    pub fn seal(
+        mut self,
+        random: &dyn SecureRandom,
+        to: &RecipientKey,
+        body: &[u8],
+    ) -> Result<SealedBytes, Error> {
         let padded = size_class(CLASS_UNIT, self.material.len());
         self.material.resize(padded, 0);
-        wrap::wrap(to, info(body), &self.material)
+        wrap::wrap(random, to, info(body), &self.material)
     }
 }
 

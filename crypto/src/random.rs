@@ -1,24 +1,44 @@
-//! Random bytes from the operating system, the only source of keys, salts and encapsulations.
+//! Where the random bytes of keys, salts and encapsulations come from: the caller gives it. Only [`OperatingSystem`] asks a system.
+
+mod operating_system;
 
 use std::convert::Infallible;
 
 use hpke::rand_core::{TryCryptoRng, TryRng};
 use zeroize::Zeroizing;
 
+pub use self::operating_system::OperatingSystem;
 use crate::Error;
 
-/// N random bytes that are wiped when dropped.
-pub(crate) fn secret<const N: usize>() -> Result<Zeroizing<[u8; N]>, Error> {
-    let mut bytes = Zeroizing::new([0; N]);
-    getrandom::fill(bytes.as_mut_slice()).map_err(|_| Error::Randomness)?;
-    Ok(bytes)
+/// A source of random bytes, which whoever generates or seals is given.
+///
+/// Its bytes must be uniformly random and independent of all before them, in this process and every other, and nobody may be able
+/// to guess them or to find them out later: all keys are made of them, and two texts that are sealed under one key with one salt
+/// give each other away. Only a simulation, which protects nobody, may repeat them. It may be asked from several threads at
+/// once.
+pub trait SecureRandom: Send + Sync {
+    /// Fills all of `bytes`.
+    ///
+    /// # Errors
+    /// With [`Error::Randomness`] when there are no such bytes to be had; weaker ones are never given instead. Nothing is used of
+    /// `bytes` then: whatever was to be generated or sealed fails with the same error, and has had no effect.
+    fn fill(&self, bytes: &mut [u8]) -> Result<(), Error>;
 }
 
-/// N random bytes that may be public, such as a salt.
-pub(crate) fn public<const N: usize>() -> Result<[u8; N], Error> {
-    let mut bytes = [0; N];
-    getrandom::fill(&mut bytes).map_err(|_| Error::Randomness)?;
-    Ok(bytes)
+impl dyn SecureRandom + '_ {
+    /// N random bytes that are wiped when dropped.
+    pub(crate) fn secret<const N: usize>(&self) -> Result<Zeroizing<[u8; N]>, Error> {
+        let mut bytes = Zeroizing::new([0; N]);
+        self.fill(bytes.as_mut_slice())?;
+        Ok(bytes)
+    }
+
+    /// N random bytes that may be public, such as a salt.
+    pub(crate) fn public<const N: usize>(&self) -> Result<[u8; N], Error> {
+        let mut bytes = [0; N];
+        self.fill(&mut bytes)?;
+        Ok(bytes)
+    }
 }
 
 /// Randomness drawn before it is needed, so that a failing system is an error here and not a panic inside
@@ -31,8 +51,8 @@ pub(crate) struct Drawn<const N: usize> {
 }
 
 impl<const N: usize> Drawn<N> {
-    pub(crate) fn draw() -> Result<Self, Error> {
-        Ok(Self::of(secret()?))
+    pub(crate) fn draw(random: &dyn SecureRandom) -> Result<Self, Error> {
+        Ok(Self::of(random.secret()?))
     }
 
     pub(crate) fn of(bytes: Zeroizing<[u8; N]>) -> Self {
@@ -91,7 +111,8 @@ mod tests {
 
     #[test]
     fn two_draws_differ() {
-        assert_ne!(secret::<32>().unwrap(), secret::<32>().unwrap());
-        assert_ne!(public::<24>().unwrap(), public::<24>().unwrap());
+        let random: &dyn SecureRandom = &OperatingSystem;
+        assert_ne!(random.secret::<32>().unwrap(), random.secret::<32>().unwrap());
+        assert_ne!(random.public::<24>().unwrap(), random.public::<24>().unwrap());
     }
 }

@@ -6,7 +6,7 @@ use hpke::{Deserializable, Kem, Serializable, kem::XWing};
 use protocol_spec::keys::RecipientKey;
 use zeroize::{ZeroizeOnDrop, Zeroizing};
 
-use crate::{Error, random};
+use crate::{Error, SecureRandom};
 
 /// An X-Wing secret key, kept as its 32-byte seed: opens what is sealed to its public half, any number of
 /// times. It never authenticates anybody; signatures do.
@@ -17,8 +17,8 @@ pub struct RecipientSecret {
 
 impl RecipientSecret {
     /// A secret from a fresh random seed.
-    pub fn generate() -> Result<Self, Error> {
-        let seed = random::secret()?;
+    pub fn generate(random: &dyn SecureRandom) -> Result<Self, Error> {
+        let seed = random.secret()?;
         Self::from_seed(&seed)
     }
 
@@ -64,13 +64,17 @@ impl fmt::Debug for RecipientSecret {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::OperatingSystem;
 
     #[test]
     fn the_seed_gives_the_same_key_pair_again() {
-        let secret = RecipientSecret::generate().unwrap();
+        let secret = RecipientSecret::generate(&OperatingSystem).unwrap();
         let again = RecipientSecret::from_seed(&secret.expose_seed()).unwrap();
         assert_eq!(again.public(), secret.public());
-        assert_ne!(RecipientSecret::generate().unwrap().public(), secret.public());
+        assert_ne!(
+            RecipientSecret::generate(&OperatingSystem).unwrap().public(),
+            secret.public()
+        );
     }
 
     #[test]

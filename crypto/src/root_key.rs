@@ -9,7 +9,7 @@ use protocol_spec::{
 };
 
 use crate::{
-    Error, RecipientSecret, VaultRootKey, kdf,
+    Error, RecipientSecret, SecureRandom, VaultRootKey, kdf,
     wrap::{self, Info},
 };
 
@@ -49,11 +49,12 @@ impl RootKeyContext {
 
 /// Seals a root key to one device (DEV-5).
 pub fn seal_root_key(
+    random: &dyn SecureRandom,
     to: &RecipientKey,
     context: &RootKeyContext,
     key: &VaultRootKey,
 ) -> Result<SealedBytes, Error> {
-    wrap::wrap(to, context.info(), key.expose())
+    wrap::wrap(random, to, context.info(), key.expose())
 }
 
 /// Opens a root key. Anybody can seal one to a device: it is to be used only if the vault key that follows from it
@@ -78,6 +79,7 @@ pub fn open_root_key(
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::OperatingSystem;
 
     const CONTEXT: RootKeyContext = RootKeyContext {
         patient: PatientId::from_bytes([1; 32]),
@@ -89,15 +91,15 @@ mod tests {
     #[test]
     fn a_root_key_opens_for_its_device_patient_and_epoch_alone() {
         let root = VaultRootKey::from_bytes(&[7; 32]);
-        let device = RecipientSecret::generate().unwrap();
+        let device = RecipientSecret::generate(&OperatingSystem).unwrap();
         let vault_key = root.vault_key(&CONTEXT.patient, CONTEXT.epoch).unwrap();
-        let sealed = seal_root_key(device.public(), &CONTEXT, &root).unwrap();
+        let sealed = seal_root_key(&OperatingSystem, device.public(), &CONTEXT, &root).unwrap();
         let open = |with: &RecipientSecret, context: RootKeyContext| {
             open_root_key(with, &context, &sealed, vault_key.public())
         };
         assert_eq!(open(&device, CONTEXT), Ok(VaultRootKey::from_bytes(&[7; 32])));
         assert_eq!(
-            open(&RecipientSecret::generate().unwrap(), CONTEXT),
+            open(&RecipientSecret::generate(&OperatingSystem).unwrap(), CONTEXT),
             Err(Error::Open)
         );
         let wrong = [
@@ -119,11 +121,11 @@ mod tests {
     /// DEV-5, ATK-2: anybody can seal to a device; nobody else can make the key that the list names.
     #[test]
     fn a_root_key_of_somebody_elses_making_is_refused() {
-        let device = RecipientSecret::generate().unwrap();
+        let device = RecipientSecret::generate(&OperatingSystem).unwrap();
         let own = VaultRootKey::from_bytes(&[7; 32]);
         let vault_key = own.vault_key(&CONTEXT.patient, CONTEXT.epoch).unwrap();
         let forged = VaultRootKey::from_bytes(&[8; 32]);
-        let sealed = seal_root_key(device.public(), &CONTEXT, &forged).unwrap();
+        let sealed = seal_root_key(&OperatingSystem, device.public(), &CONTEXT, &forged).unwrap();
         assert_eq!(
             open_root_key(&device, &CONTEXT, &sealed, vault_key.public()),
             Err(Error::Open)

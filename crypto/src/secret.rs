@@ -14,7 +14,7 @@ use protocol_spec::{
 use subtle::ConstantTimeEq;
 use zeroize::{ZeroizeOnDrop, Zeroizing};
 
-use crate::{Error, kdf, random};
+use crate::{Error, SecureRandom, kdf};
 
 macro_rules! secret {
     ($($(#[$doc:meta])* $name:ident;)*) => {$(
@@ -23,8 +23,8 @@ macro_rules! secret {
 
         impl $name {
             /// A key of 32 fresh random bytes.
-            pub fn generate() -> Result<Self, Error> {
-                random::secret().map(Box::new).map(Self)
+            pub fn generate(random: &dyn SecureRandom) -> Result<Self, Error> {
+                random.secret().map(Box::new).map(Self)
             }
 
             /// Takes over 32 bytes that an earlier run exposed.
@@ -115,6 +115,7 @@ impl AccreditationSecret {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::OperatingSystem;
 
     const fn wiped_when_dropped<T: ZeroizeOnDrop>() {}
     const _: () = {
@@ -144,8 +145,8 @@ mod tests {
 
     #[test]
     fn generated_keys_differ_and_round_trip() {
-        let key = DataKey::generate().unwrap();
-        assert_ne!(key, DataKey::generate().unwrap());
+        let key = DataKey::generate(&OperatingSystem).unwrap();
+        assert_ne!(key, DataKey::generate(&OperatingSystem).unwrap());
         assert_eq!(key, DataKey::from_bytes(key.expose()));
     }
 

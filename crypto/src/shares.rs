@@ -21,8 +21,8 @@ use vsss_rs::{Gf256, IdentifierGf256};
 use zeroize::{ZeroizeOnDrop, Zeroizing};
 
 use crate::{
-    Error, RecipientSecret, RecoverySecret,
-    random::{self, Drawn},
+    Error, RecipientSecret, RecoverySecret, SecureRandom,
+    random::Drawn,
     wrap::{self, Info, Opens},
 };
 
@@ -37,14 +37,14 @@ pub struct Share {
 impl RecoverySecret {
     /// Divides the secret into `holders` shares, numbered from 1, any `threshold` of which give it back (RCV-5).
     /// Fails with [`Error::Malformed`] unless 2 ≤ threshold ≤ holders ≤ [`MAX_SHARES`].
-    pub fn divide(&self, threshold: u8, holders: u8) -> Result<Vec<Share>, Error> {
+    pub fn divide(&self, random: &dyn SecureRandom, threshold: u8, holders: u8) -> Result<Vec<Share>, Error> {
         let malformed = Error::Malformed {
             what: "number of shares",
         };
         if !(2..=holders).contains(&threshold) || holders > MAX_SHARES {
             return Err(malformed);
         }
-        let mut coefficients = Drawn::<COEFFICIENT_RANDOMNESS>::draw()?;
+        let mut coefficients = Drawn::<COEFFICIENT_RANDOMNESS>::draw(random)?;
         let points = Gf256::split_bytes_with_participant_ids_iter(
             threshold.into(),
             holders.into(),
@@ -61,7 +61,7 @@ impl RecoverySecret {
             let (number, value) = point.split_first().ok_or_else(|| malformed.clone())?;
             Ok(Share {
                 number: *number,
-                salt: random::secret()?,
+                salt: random.secret()?,
                 value: Zeroizing::new(value.try_into().map_err(|_| malformed.clone())?),
             })
         };
@@ -135,11 +135,17 @@ impl Share {
     /// Seals the share to one key of its holder (RCV-8).
     pub fn seal(
         &self,
+        random: &dyn SecureRandom,
         to: &RecipientKey,
         division: &Division,
         holder: &ShareReader,
     ) -> Result<SealedBytes, Error> {
-        wrap::wrap(to, holder_info(division, self.number, holder), &self.plaintext())
+        wrap::wrap(
+            random,
+            to,
+            holder_info(division, self.number, holder),
+            &self.plaintext(),
+        )
     }
 
     /// Opens what [`Self::seal`] made, if it is what the division commits to (RCV-7, RCV-8).
@@ -155,8 +161,18 @@ impl Share {
     }
 
     /// Seals the share to the fresh key of a machine that recovers (RCV-9).
-    pub fn give_back(&self, to: &RecipientKey, division: &Division) -> Result<SealedBytes, Error> {
-        wrap::wrap(to, return_info(division, self.number, to), &self.plaintext())
+    pub fn give_back(
+        &self,
+        random: &dyn SecureRandom,
+        to: &RecipientKey,
+        division: &Division,
+    ) -> Result<SealedBytes, Error> {
+        wrap::wrap(
+            random,
+            to,
+            return_info(division, self.number, to),
+            &self.plaintext(),
+        )
     }
 
     /// Opens what [`Self::give_back`] made, if it is what the division commits to (RCV-7, RCV-9).

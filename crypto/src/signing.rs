@@ -6,7 +6,7 @@ use ed25519_dalek::{Signer, SigningKey};
 use protocol_spec::keys::IdentityKey;
 use zeroize::{ZeroizeOnDrop, Zeroizing};
 
-use crate::{Error, random};
+use crate::{Error, SecureRandom};
 
 /// An Ed25519 secret key: a patient's identity, a device, an institution, a registrar, or possession of a
 /// permission key. Signs statements and requests, any number of them.
@@ -17,8 +17,8 @@ pub struct SigningIdentity {
 
 impl SigningIdentity {
     /// A key pair from a fresh random seed.
-    pub fn generate() -> Result<Self, Error> {
-        let seed = random::secret()?;
+    pub fn generate(random: &dyn SecureRandom) -> Result<Self, Error> {
+        let seed = random.secret()?;
         Self::from_seed(&seed)
     }
 
@@ -60,6 +60,7 @@ impl fmt::Debug for SigningIdentity {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::OperatingSystem;
 
     const fn wiped_when_dropped<T: ZeroizeOnDrop>() {}
     const _: () = {
@@ -70,14 +71,14 @@ mod tests {
     /// ATK-8
     #[test]
     fn signatures_verify_under_the_public_key_alone() {
-        let identity = SigningIdentity::generate().unwrap();
+        let identity = SigningIdentity::generate(&OperatingSystem).unwrap();
         let signature = identity.sign_bytes(b"label and hash");
         assert_eq!(identity.public().verify(b"label and hash", &signature), Ok(()));
         assert!(identity.public().verify(b"label and hush", &signature).is_err());
         let again = SigningIdentity::from_seed(&identity.expose_seed()).unwrap();
         assert_eq!(again.public(), identity.public());
         assert!(
-            SigningIdentity::generate()
+            SigningIdentity::generate(&OperatingSystem)
                 .unwrap()
                 .public()
                 .verify(b"label and hash", &signature)

@@ -9,13 +9,14 @@ use protocol_spec::{
 use zeroize::Zeroizing;
 
 use crate::{
-    Error,
+    Error, SecureRandom,
     wrap::{self, Info, Opens},
 };
 
 /// Seals the seeds of recipient keys to a terminal, the newest last (INS-12). Fails
 /// with [`Error::Malformed`] without any seed.
 pub fn seal_terminal_keys(
+    random: &dyn SecureRandom,
     to: &RecipientKey,
     institution: &InstitutionId,
     terminal: &TerminalId,
@@ -30,7 +31,7 @@ pub fn seal_terminal_keys(
     seeds
         .iter()
         .for_each(|seed| plaintext.extend_from_slice(seed.as_slice()));
-    wrap::wrap(to, info(institution, terminal), &plaintext)
+    wrap::wrap(random, to, info(institution, terminal), &plaintext)
 }
 
 /// Opens them with the terminal's own key. Whose keys they are is not proven by that: compare their
@@ -60,7 +61,7 @@ fn info(institution: &InstitutionId, terminal: &TerminalId) -> Info {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::RecipientSecret;
+    use crate::{OperatingSystem, RecipientSecret};
 
     const CLINIC: InstitutionId = InstitutionId::from_bytes([1; 32]);
     const WARD: TerminalId = TerminalId::from_bytes([2; 32]);
@@ -68,9 +69,9 @@ mod tests {
     /// INS-12
     #[test]
     fn open_rejects_wrong_institution_terminal_key_and_length() {
-        let ward = RecipientSecret::generate().unwrap();
+        let ward = RecipientSecret::generate(&OperatingSystem).unwrap();
         let seeds = [Zeroizing::new([3; 32]), Zeroizing::new([4; 32])];
-        let sealed = seal_terminal_keys(ward.public(), &CLINIC, &WARD, &seeds).unwrap();
+        let sealed = seal_terminal_keys(&OperatingSystem, ward.public(), &CLINIC, &WARD, &seeds).unwrap();
         assert_eq!(
             open_terminal_keys(&ward, &CLINIC, &WARD, &sealed),
             Ok(seeds.to_vec())
@@ -85,16 +86,16 @@ mod tests {
             open_terminal_keys(&ward, &CLINIC, &other, &sealed),
             Err(Error::Open)
         );
-        let other = RecipientSecret::generate().unwrap();
+        let other = RecipientSecret::generate(&OperatingSystem).unwrap();
         assert_eq!(
             open_terminal_keys(&other, &CLINIC, &WARD, &sealed),
             Err(Error::Open)
         );
-        let uneven = wrap::wrap(ward.public(), info(&CLINIC, &WARD), &[1; 33]).unwrap();
+        let uneven = wrap::wrap(&OperatingSystem, ward.public(), info(&CLINIC, &WARD), &[1; 33]).unwrap();
         assert_eq!(
             open_terminal_keys(&ward, &CLINIC, &WARD, &uneven),
             Err(Error::Open)
         );
-        assert!(seal_terminal_keys(ward.public(), &CLINIC, &WARD, &[]).is_err());
+        assert!(seal_terminal_keys(&OperatingSystem, ward.public(), &CLINIC, &WARD, &[]).is_err());
     }
 }

@@ -8,7 +8,7 @@ use protocol_spec::{
 };
 
 use crate::{
-    Error,
+    Error, SecureRandom,
     padding::{frame, size_class, unframe},
     wrap::{self, Info, Opens},
 };
@@ -56,14 +56,19 @@ impl TextContext {
 
 /// Seals a text: u32be(len) ‖ UTF-8 ‖ zeros up to 256 · 2^k bytes, by HPKE to the reader's key. Fails with
 /// [`Error::TooLong`] for more than [`MAX_TEXT`] bytes.
-pub fn seal_text(to: &RecipientKey, context: &TextContext, text: &str) -> Result<SealedBytes, Error> {
+pub fn seal_text(
+    random: &dyn SecureRandom,
+    to: &RecipientKey,
+    context: &TextContext,
+    text: &str,
+) -> Result<SealedBytes, Error> {
     if text.len() > MAX_TEXT {
         return Err(Error::TooLong {
             what: "text",
             max: MAX_TEXT as u64,
         });
     }
-    wrap::wrap(to, context.info(), &frame(text.as_bytes(), text_class)?)
+    wrap::wrap(random, to, context.info(), &frame(text.as_bytes(), text_class)?)
 }
 
 /// Opens a text that was sealed to this reader in this context. Fails with [`Error::Open`], also for padding, lengths
@@ -88,7 +93,7 @@ fn text_class(length: usize) -> usize {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::RecipientSecret;
+    use crate::{OperatingSystem, RecipientSecret};
 
     const REQUEST: RequestId = RequestId::from_bytes([1; 16]);
     const PATIENT: PatientId = PatientId::from_bytes([2; 32]);
@@ -97,9 +102,15 @@ mod tests {
     /// KEY-15
     #[test]
     fn open_rejects_wrong_request_sender_reader_direction_and_key() {
-        let reader = RecipientSecret::generate().unwrap();
+        let reader = RecipientSecret::generate(&OperatingSystem).unwrap();
         let context = TextContext::to_patient(REQUEST, &CLINIC, &PATIENT);
-        let sealed = seal_text(reader.public(), &context, "MRI of the knee, please").unwrap();
+        let sealed = seal_text(
+            &OperatingSystem,
+            reader.public(),
+            &context,
+            "MRI of the knee, please",
+        )
+        .unwrap();
         assert_eq!(
             open_text(&reader, &context, &sealed).as_deref(),
             Ok("MRI of the knee, please")
@@ -113,7 +124,11 @@ mod tests {
             assert_eq!(open_text(&reader, &wrong, &sealed), Err(Error::Open));
         }
         assert_eq!(
-            open_text(&RecipientSecret::generate().unwrap(), &context, &sealed),
+            open_text(
+                &RecipientSecret::generate(&OperatingSystem).unwrap(),
+                &context,
+                &sealed
+            ),
             Err(Error::Open)
         );
     }
@@ -121,10 +136,16 @@ mod tests {
     /// ATK-56
     #[test]
     fn sizes_tell_only_the_class_and_the_limit_holds() {
-        let reader = RecipientSecret::generate().unwrap();
+        let reader = RecipientSecret::generate(&OperatingSystem).unwrap();
         let context = TextContext::to_institution(REQUEST, &PATIENT, &CLINIC);
         let sealed_len = |length: usize| {
-            let sealed = seal_text(reader.public(), &context, &"é".repeat(length / 2)).unwrap();
+            let sealed = seal_text(
+                &OperatingSystem,
+                reader.public(),
+                &context,
+                &"é".repeat(length / 2),
+            )
+            .unwrap();
             assert_eq!(open_text(&reader, &context, &sealed).unwrap().len(), length);
             sealed.ciphertext.len() - 16
         };
@@ -134,20 +155,20 @@ mod tests {
         );
         let too_long = "x".repeat(MAX_TEXT + 1);
         assert!(matches!(
-            seal_text(reader.public(), &context, &too_long),
+            seal_text(&OperatingSystem, reader.public(), &context, &too_long),
             Err(Error::TooLong { .. })
         ));
     }
 
     #[test]
     fn what_is_no_text_in_its_class_is_refused() {
-        let reader = RecipientSecret::generate().unwrap();
+        let reader = RecipientSecret::generate(&OperatingSystem).unwrap();
         let context = TextContext::to_institution(REQUEST, &PATIENT, &CLINIC);
         let open = |plaintext: &[u8]| {
             open_text(
                 &reader,
                 &context,
-                &wrap::wrap(reader.public(), context.info(), plaintext).unwrap(),
+                &wrap::wrap(&OperatingSystem, reader.public(), context.info(), plaintext).unwrap(),
             )
         };
         assert_eq!(open(&[0; 256]).as_deref(), Ok(""));

@@ -11,7 +11,7 @@ use hpke::{
 use protocol_spec::{field::SealedBytes, hash::sha256, keys::RecipientKey, labels::Label};
 use zeroize::Zeroizing;
 
-use crate::{Error, RecipientSecret, random::Drawn};
+use crate::{Error, RecipientSecret, SecureRandom, random::Drawn};
 
 /// What the sealed thing is for: `info = SHA-256 (LABEL ‖ context)`, so that a thing sealed in one place
 /// does not open in another (KEY-10).
@@ -54,8 +54,13 @@ pub(crate) const MAX_PLAINTEXT: usize = SealedBytes::MAX_CIPHERTEXT - 16;
 const ENCAPSULATION_RANDOMNESS: usize = 64;
 
 /// `enc, ct = SealBase (pkR, info, aad = "", pt)` with X-Wing, HKDF-SHA256, ChaCha20-Poly1305 (KEY-11).
-pub(crate) fn wrap(to: &RecipientKey, info: Info, plaintext: &[u8]) -> Result<SealedBytes, Error> {
-    wrap_with(Drawn::draw()?, to, info.0.as_slice(), plaintext)
+pub(crate) fn wrap(
+    random: &dyn SecureRandom,
+    to: &RecipientKey,
+    info: Info,
+    plaintext: &[u8],
+) -> Result<SealedBytes, Error> {
+    wrap_with(Drawn::draw(random)?, to, info.0.as_slice(), plaintext)
 }
 
 fn wrap_with(

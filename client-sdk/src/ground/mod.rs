@@ -5,7 +5,7 @@
 //! |---|---|
 //! | [`HomeFiles`] | the files of one home |
 //! | [`Transport`] | requests to servers, and their answers |
-//! | [`System`] | time and chance |
+//! | [`System`] | time, and by [`SecureRandom`] chance |
 //! | `native` | on a machine with an operating system |
 //! | [`memory`] | in this process's memory: for tests, and for what is to leave nothing behind |
 
@@ -17,6 +17,8 @@ mod system;
 mod transport;
 
 use std::{path::Path, sync::Arc};
+
+pub use crypto::SecureRandom;
 
 pub(crate) use self::system::millis;
 pub use self::{

@@ -1,16 +1,18 @@
 //! Time and chance: what they owe whoever asks, and what is made of them.
 
-use std::{fmt, future::Future, io, pin::pin, time::Duration};
+use std::{fmt, future::Future, pin::pin, time::Duration};
 
+use crypto::SecureRandom;
 use futures_util::future::{BoxFuture, Either, select};
 
-use crate::{Error, Result};
+use crate::Result;
 
-/// The clocks of one machine, real or simulated, and its source of chance.
+/// The clocks of one machine, real or simulated, and its source of chance: all keys, salts and nonces of whoever stands on it are
+/// made of that.
 ///
 /// All of it may be asked from several threads at once. Two clocks, because one is set and the other stands still: whoever
 /// decides by the date uses [`Self::now_ms`], whoever waits or measures uses [`Self::uptime`].
-pub trait System: fmt::Debug + Send + Sync {
+pub trait System: SecureRandom + fmt::Debug {
     /// Milliseconds since 1970 by the machine's clock. Its owner may set it, back too: nothing is promised about two answers.
     fn now_ms(&self) -> u64;
 
@@ -22,12 +24,6 @@ pub trait System: fmt::Debug + Send + Sync {
 
     /// The same, holding this thread up. It is asked for some milliseconds only, where another process holds a lock.
     fn hold_up(&self, time: Duration);
-
-    /// Fills `bytes` with what nobody can guess or find out later, all of them or none.
-    ///
-    /// # Errors
-    /// When there is no chance to be had. Nothing is used of `bytes` then.
-    fn chance(&self, bytes: &mut [u8]) -> io::Result<()>;
 }
 
 impl dyn System + '_ {
@@ -51,8 +47,7 @@ impl dyn System + '_ {
     /// As many random bytes as the array has.
     pub(crate) fn random<const N: usize>(&self) -> Result<[u8; N]> {
         let mut bytes = [0; N];
-        self.chance(&mut bytes)
-            .map_err(|_| Error::Crypto(crypto::Error::Randomness))?;
+        self.fill(&mut bytes)?;
         Ok(bytes)
     }
 

@@ -114,7 +114,7 @@ impl ClosedHome {
         // An empty folder is closed to others before a key file is made in it.
         self.files().check_private()?;
         let key = SecretsKey::new(unlock, self.system())?;
-        let sealed = key.seal(&principal.context(), secrets)?;
+        let sealed = key.seal(self.system(), &principal.context(), secrets)?;
         let home = self.make(principal, first_seed(secrets), |home| {
             home.write_json(SECRETS, &sealed)?;
             files.iter().try_for_each(|(name, bytes)| home.write(name, bytes))

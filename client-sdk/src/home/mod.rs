@@ -176,7 +176,7 @@ impl Home {
 
     /// Seals other secrets in the place of those that are there.
     pub(crate) fn reseal(&self, principal: &Principal, secrets: &[u8], key: &SecretsKey) -> Result<()> {
-        self.write_json(SECRETS, &key.seal(&principal.context(), secrets)?)?;
+        self.write_json(SECRETS, &key.seal(self.system(), &principal.context(), secrets)?)?;
         self.guard.seal()
     }
 

@@ -3,7 +3,7 @@
 use std::{fmt, io, path::PathBuf};
 
 use argon2::{Algorithm, Argon2, Params, Version};
-use crypto::HomeKey;
+use crypto::{HomeKey, SecureRandom};
 use data_encoding::HEXLOWER;
 use serde::{Deserialize, Serialize};
 use unicode_normalization::UnicodeNormalization;
@@ -141,11 +141,11 @@ impl SecretsKey {
         source.key(form, &impossible)
     }
 
-    pub(super) fn seal(&self, context: &[u8], secrets: &[u8]) -> Result<Sealed> {
+    pub(super) fn seal(&self, random: &dyn SecureRandom, context: &[u8], secrets: &[u8]) -> Result<Sealed> {
         Ok(Sealed {
             format: 1,
             lock: self.source.clone(),
-            sealed: HEXLOWER.encode(&self.key.seal(context, secrets)?),
+            sealed: HEXLOWER.encode(&self.key.seal(random, context, secrets)?),
         })
     }
 
@@ -281,7 +281,8 @@ pub(super) fn as_it_was(passphrase: &str, context: &[u8], secrets: &[u8]) -> Sea
     };
     let form = Form::Text(Zeroizing::new(passphrase.to_owned()));
     let key = source.key(form, &|| Error::WeakPassphrase).unwrap();
-    key.seal(context, secrets).unwrap()
+    let system = crate::ground::memory::StillSystem::new(0, 1);
+    key.seal(&system, context, secrets).unwrap()
 }
 
 /// RFC 9106 §4, second recommendation: 64 MiB and 3 passes, here with one lane. Compiled in as the floor.

@@ -2,7 +2,9 @@ use std::{path::Path, sync::Arc};
 
 use actors::{Institution, KeyPair, Patient, Setting, institution::Charter};
 use bytes::Bytes;
-use crypto::{PermissionKey, RecipientSecret, SigningIdentity, TextContext, UploadKey, seal_text};
+use crypto::{
+    OperatingSystem, PermissionKey, RecipientSecret, SigningIdentity, TextContext, UploadKey, seal_text,
+};
 use prost::Message;
 use protocol_spec::{
     bodies::{DownloadRequest, UploadRequest, VaultKeyStatement},
@@ -92,7 +94,13 @@ fn patient(seed: u8) -> Patient {
 }
 
 fn text_to(reader: u8, context: &TextContext) -> SealedBytes {
-    seal_text(recipient(reader).public(), context, "the knee MRI, please").unwrap()
+    seal_text(
+        &OperatingSystem,
+        recipient(reader).public(),
+        context,
+        "the knee MRI, please",
+    )
+    .unwrap()
 }
 
 fn upload_request(from: u8) -> PatientSigned<UploadRequest> {
@@ -108,12 +116,19 @@ fn upload_request(from: u8) -> PatientSigned<UploadRequest> {
 
 /// To the clinic, with the id [`PERMISSION`].
 fn permission(from: u8, request_hash: Sha256Digest) -> SignedPermission {
-    let key = PermissionKey::mint(&PERMISSION, &UploadKey::generate().unwrap()).unwrap();
+    let key = PermissionKey::mint(
+        &OperatingSystem,
+        &PERMISSION,
+        &UploadKey::generate(&OperatingSystem).unwrap(),
+    )
+    .unwrap();
     let patient = patient(from);
     let permission = patient.permission(Kind::Upload).to(&clinic(CLINIC));
     let permission = permission.id(PERMISSION).answers(request_hash).between(1, 2);
     let body = permission.possession(key.possession()).body().encode();
-    let wrap = key.seal(recipient(CLINIC).public(), &body).unwrap();
+    let wrap = key
+        .seal(&OperatingSystem, recipient(CLINIC).public(), &body)
+        .unwrap();
     let sign = |message: &[u8]| patient.device.sign(message);
     SignedPermission::sign(body, wrap, patient.chain.clone(), sign).unwrap()
 }
@@ -129,7 +144,7 @@ async fn a_permission_by_another_than_the_patient_shown_is_refused() {
     };
     let pins = server(delivery.encode_to_vec()).await;
     let clinic = (&public(CLINIC)).into();
-    let keys = KeyStoreDouble::of(identity(CLINIC), recipient(CLINIC));
+    let keys = KeyStoreDouble::of(Arc::new(OperatingSystem), identity(CLINIC), recipient(CLINIC));
     let dir = tempfile::tempdir().unwrap();
     // Control: by itself it is a good permission.
     std::fs::create_dir(dir.path().join("unread")).unwrap();
@@ -250,7 +265,12 @@ async fn two_heads_under_one_number_are_a_fork() {
 async fn an_older_or_another_vault_key_than_was_met_is_refused() {
     let pins = server(Vec::new()).await;
     let dir = tempfile::tempdir().unwrap();
-    let keys = [(); 2].map(|()| RecipientSecret::generate().unwrap().public().clone());
+    let keys = [(); 2].map(|()| {
+        RecipientSecret::generate(&OperatingSystem)
+            .unwrap()
+            .public()
+            .clone()
+    });
     let key = |seed, root_epoch, key: usize| VaultKeyStatement {
         created: 0,
         patient_id: (&public(seed)).into(),

@@ -74,7 +74,7 @@ pub(super) async fn send_and_commit(
     let again = long || journal.looks_same(source.parts());
     let sealer = match journal.header().filter(|_| again) {
         Some(header) => Sealer::resume(key, context, *plaintext_len, &header, 0)?,
-        None => Sealer::new(key, context, *plaintext_len)?,
+        None => Sealer::new(office.session.system(), key, context, *plaintext_len)?,
     };
     journal.begin(id, sealer.header())?;
     let length = sealer.stream_len();
@@ -120,7 +120,12 @@ fn sealed_manifest(office: &Office, running: &Upload, sealed: &SealedStream) -> 
     };
     manifest.check_parts()?;
     let manifest = SealedManifest::new(office.keys.statement(manifest)?);
-    Ok(seal_manifest(key, context, &manifest.encode())?)
+    Ok(seal_manifest(
+        office.session.system(),
+        key,
+        context,
+        &manifest.encode(),
+    )?)
 }
 
 /// The commit point: once the server has answered, the record is stored.

@@ -61,7 +61,10 @@ mod tests {
     #[test]
     fn a_key_is_destroyed_after_its_earliest_end_and_not_before() {
         let dir = tempfile::tempdir().unwrap();
-        let (home, store) = (Home::at(dir.path()), KeyStoreDouble::new().unwrap());
+        let (home, store) = (
+            Home::at(dir.path()),
+            KeyStoreDouble::new(std::sync::Arc::new(crypto::OperatingSystem)).unwrap(),
+        );
         let old = store.recipient_keys().remove(0).digest();
         let new = store.make_recipient_key().unwrap().digest();
         for end in [5_000, 9_000] {

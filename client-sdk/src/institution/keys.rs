@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use crypto::seal_terminal_keys;
+use crypto::{SecureRandom, seal_terminal_keys};
 use protocol_spec::{
     bodies::TerminalCertificate,
     field::SealedBytes,
@@ -105,7 +105,11 @@ impl OfficeKeys {
     }
 
     /// The recipient keys, sealed to a terminal. None from a store whose keys do not leave it: its terminals use the store.
-    pub(super) fn sealed_to(&self, terminal: &TerminalCertificate) -> Result<Option<SealedBytes>> {
+    pub(super) fn sealed_to(
+        &self,
+        random: &dyn SecureRandom,
+        terminal: &TerminalCertificate,
+    ) -> Result<Option<SealedBytes>> {
         let mut seeds: Vec<Zeroizing<[u8; 32]>> = Vec::new();
         for key in self.store.recipient_keys().iter().rev() {
             match self.store.export_recipient_key(&key.digest()) {
@@ -115,7 +119,7 @@ impl OfficeKeys {
             }
         }
         let id = TerminalId::from(&terminal.terminal_key);
-        let sealed = seal_terminal_keys(&terminal.recipient_key, &self.institution, &id, &seeds)?;
+        let sealed = seal_terminal_keys(random, &terminal.recipient_key, &self.institution, &id, &seeds)?;
         Ok(Some(sealed))
     }
 }

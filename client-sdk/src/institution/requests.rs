@@ -78,7 +78,10 @@ async fn seal_to(
 ) -> Result<(SealedBytes, u64)> {
     let key = office.session.patients.vault_key(patient).await?;
     let context = TextContext::to_patient(request, &office.id(), &patient);
-    Ok((seal_text(&key.vault_key, &context, text)?, key.root_epoch))
+    Ok((
+        seal_text(office.session.system(), &key.vault_key, &context, text)?,
+        key.root_epoch,
+    ))
 }
 
 /// A request can be answered for 30 days, in milliseconds.

@@ -22,7 +22,7 @@ pub(super) async fn return_share(
             KeyStoreError::DoesNotOpen => held.not_opened(),
             error => error.into(),
         })?;
-    held.give_back(&share)
+    held.give_back(office.session.system(), &share)
 }
 
 pub(super) async fn accept_restoration(office: &Office) -> Result<(RestorationInfo, bool)> {

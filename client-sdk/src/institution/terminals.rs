@@ -68,7 +68,9 @@ pub(super) async fn add_terminal(office: &Office, request: &[u8], valid: Duratio
     };
     let certificate = Signed::try_sign(certificate, |message| office.keys.sign(message))?;
     let message = submitted::AddTerminal {
-        keys: office.keys.sealed_to(certificate.claimed())?,
+        keys: office
+            .keys
+            .sealed_to(office.session.system(), certificate.claimed())?,
         certificate,
     };
     office.post(api::ADD_TERMINAL.here(), &message).await?;
@@ -114,7 +116,10 @@ pub(super) async fn keys_for_terminals(
         // Looked at after the server was asked: what it has said of the time can only end more (PRM-16).
         let over = office.session.clock.now().may_be_over(certificate.not_after);
         let goes_on = removed.is_none() && !over;
-        if let (true, Some(keys)) = (goes_on, office.keys.sealed_to(&certificate)?) {
+        if let (true, Some(keys)) = (
+            goes_on,
+            office.keys.sealed_to(office.session.system(), &certificate)?,
+        ) {
             all.push(submitted::TerminalKeys {
                 terminal_id: TerminalId::from(&certificate.terminal_key),
                 keys,

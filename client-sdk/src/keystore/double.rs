@@ -2,10 +2,13 @@
 
 use std::{
     fmt,
-    sync::atomic::{AtomicBool, AtomicU64, Ordering},
+    sync::{
+        Arc,
+        atomic::{AtomicBool, AtomicU64, Ordering},
+    },
 };
 
-use crypto::{Info, RecipientSecret, SigningIdentity};
+use crypto::{Info, RecipientSecret, SecureRandom, SigningIdentity};
 use protocol_spec::{
     field::SealedBytes,
     hash::Sha256Digest,
@@ -16,6 +19,7 @@ use super::{KeyStore, KeyStoreError, Opened, recipients::Recipients};
 
 /// Stands in for a security module whose keys cannot leave it. Nothing of it outlives the process.
 pub struct KeyStoreDouble {
+    random: Arc<dyn SecureRandom>,
     signing: SigningIdentity,
     recipients: Recipients,
     refuses: AtomicBool,
@@ -24,20 +28,20 @@ pub struct KeyStoreDouble {
 }
 
 impl KeyStoreDouble {
-    /// A store with fresh keys in it.
+    /// A store with fresh keys in it; those that come later are made of the same source.
     ///
     /// # Errors
-    /// When the system gives no random bytes.
-    pub fn new() -> Result<Self, KeyStoreError> {
-        Ok(Self::of(
-            SigningIdentity::generate()?,
-            RecipientSecret::generate()?,
-        ))
+    /// When the source gives no random bytes.
+    pub fn new(random: Arc<dyn SecureRandom>) -> Result<Self, KeyStoreError> {
+        let signing = SigningIdentity::generate(&*random)?;
+        let recipient = RecipientSecret::generate(&*random)?;
+        Ok(Self::of(random, signing, recipient))
     }
 
-    /// A store with these keys in it.
-    pub fn of(signing: SigningIdentity, recipient: RecipientSecret) -> Self {
+    /// A store with these keys in it; those that come later are made of this source.
+    pub fn of(random: Arc<dyn SecureRandom>, signing: SigningIdentity, recipient: RecipientSecret) -> Self {
         Self {
+            random,
             signing,
             recipients: Recipients::new(vec![recipient]),
             refuses: AtomicBool::new(false),
@@ -93,7 +97,7 @@ impl KeyStore for KeyStoreDouble {
 
     fn make_recipient_key(&self) -> Result<RecipientKey, KeyStoreError> {
         self.ask()?;
-        let key = RecipientSecret::generate()?;
+        let key = RecipientSecret::generate(&*self.random)?;
         let public = key.public().clone();
         self.recipients.lock().push(key);
         Ok(public)
@@ -111,6 +115,7 @@ impl KeyStore for KeyStoreDouble {
 impl fmt::Debug for KeyStoreDouble {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let Self {
+            random: _,
             signing,
             recipients: _,
             refuses: _,

@@ -34,8 +34,8 @@ impl FileKeyStore {
         unlock: &Unlock,
         principal: impl FnOnce(&IdentityKey) -> Principal,
     ) -> Result<Self> {
-        let signing = SigningIdentity::generate()?;
-        let recipients = vec![RecipientSecret::generate()?];
+        let signing = SigningIdentity::generate(home.system())?;
+        let recipients = vec![RecipientSecret::generate(home.system())?];
         let principal = principal(&signing.public());
         let (home, key) = home.create_to_change(&principal, &secrets(&signing, &recipients), unlock, &[])?;
         Ok(Self {
@@ -102,7 +102,7 @@ impl KeyStore for FileKeyStore {
     }
 
     fn make_recipient_key(&self) -> Result<RecipientKey, KeyStoreError> {
-        let key = RecipientSecret::generate()?;
+        let key = RecipientSecret::generate(self.home.system())?;
         let public = key.public().clone();
         self.change(|recipients| recipients.push(key))?;
         Ok(public)

@@ -1,4 +1,4 @@
-use crypto::seal_text;
+use crypto::{OperatingSystem, seal_text};
 use protocol_spec::ids::{InstitutionId, PatientId, RequestId};
 
 use super::*;
@@ -32,8 +32,8 @@ fn keeps_the_contract(store: &dyn KeyStore) {
     let old = store.recipient_keys().remove(0);
     let new = store.make_recipient_key().unwrap();
     assert_eq!(store.recipient_keys(), [new.clone(), old.clone()]);
-    let to_old = seal_text(&old, &context(), "to the old key").unwrap();
-    let to_new = seal_text(&new, &context(), "to the new key").unwrap();
+    let to_old = seal_text(&OperatingSystem, &old, &context(), "to the old key").unwrap();
+    let to_new = seal_text(&OperatingSystem, &new, &context(), "to the new key").unwrap();
     let open = |sealed| open_text(store, &context(), sealed);
     assert_eq!(open(&to_old).as_deref(), Ok("to the old key"));
     assert_eq!(open(&to_new).as_deref(), Ok("to the new key"));
@@ -90,7 +90,7 @@ fn a_file_store_takes_in_what_another_has_exported() {
 
 #[test]
 fn the_double_keeps_the_contract_counts_and_keeps_its_keys() {
-    let store = KeyStoreDouble::new().unwrap();
+    let store = KeyStoreDouble::new(Arc::new(OperatingSystem)).unwrap();
     keeps_the_contract(&store);
     assert_eq!((store.signed(), store.opened()), (1, 6));
     let key = store.recipient_keys().remove(0).digest();
@@ -104,14 +104,20 @@ fn the_double_keeps_the_contract_counts_and_keeps_its_keys() {
 
 #[test]
 fn a_store_that_refuses_is_named_and_not_what_was_sealed() {
-    let store = KeyStoreDouble::new().unwrap();
+    let store = KeyStoreDouble::new(Arc::new(OperatingSystem)).unwrap();
     store.refuse(true);
     let refused = store.sign(b"label and hash").unwrap_err();
     assert!(matches!(
         Error::from(refused),
         Error::KeyStore(KeyStoreError::Refused(_))
     ));
-    let sealed = seal_text(&store.recipient_keys().remove(0), &context(), "text").unwrap();
+    let sealed = seal_text(
+        &OperatingSystem,
+        &store.recipient_keys().remove(0),
+        &context(),
+        "text",
+    )
+    .unwrap();
     let refused = open_text(&store, &context(), &sealed).unwrap_err();
     let error = KeyStoreError::opening("the text")(refused);
     assert!(matches!(error, Error::KeyStore(_)), "{error}");

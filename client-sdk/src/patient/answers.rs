@@ -153,7 +153,7 @@ pub(super) async fn mint_key<K: Granted>(
     tested: bool,
 ) -> Result<(PermissionKey, Option<SealedConditions>)> {
     if conditions.is_empty() {
-        return Ok((PermissionKey::mint(id, keys)?, None));
+        return Ok((PermissionKey::mint(vault.session.system(), id, keys)?, None));
     }
     let conditions = conditions.clone().checked()?;
     let tag_key = ring::tag_key(vault).await?;
@@ -163,8 +163,11 @@ pub(super) async fn mint_key<K: Granted>(
         Vec::new()
     };
     let key: ConditionsKey = tag_key.conditions_key(id);
-    let sealed = key.seal(&conditions, &vault.id(), id, groups)?;
-    Ok((PermissionKey::mint_with(id, keys, Some(&key))?, Some(sealed)))
+    let sealed = key.seal(vault.session.system(), &conditions, &vault.id(), id, groups)?;
+    Ok((
+        PermissionKey::mint_with(vault.session.system(), id, keys, Some(&key))?,
+        Some(sealed),
+    ))
 }
 
 /// Signs a permission for whatever lies in a collection, under its current key (COL-5).
@@ -245,7 +248,7 @@ pub(crate) async fn sign_denial(
         request_hash: *hash,
         patient_id,
         institution_id: asker.id(),
-        text: seal_text(asker.recipient_key(), &context, text)?,
+        text: seal_text(vault.session.system(), asker.recipient_key(), &context, text)?,
     };
     let denial = vault.keys.statement(denial);
     let denial = match behalf {
@@ -321,7 +324,7 @@ pub(super) fn seal_permission(
     to: &RecipientKey,
 ) -> Result<SignedPermission> {
     let bytes = body.encode();
-    let wrap = key.seal(to, &bytes)?;
+    let wrap = key.seal(vault.session.system(), to, &bytes)?;
     let chain = vault.keys.chain.clone();
     Ok(SignedPermission::sign(bytes, wrap, chain, |message| {
         vault.keys.sign(message)

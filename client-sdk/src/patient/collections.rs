@@ -94,13 +94,20 @@ pub(super) async fn put_first_collections(vault: &Vault) -> Result<()> {
 async fn put_collection(vault: &Vault, id: CollectionId, name: &Name) -> Result<()> {
     let (known, patient) = (vault.keys.known(), vault.id());
     let root = known.root()?;
-    let key = CollectionKey::generate()?;
-    let wrap = root.wrap_collection_key(&key, &patient, &Collection { id, epoch: 0 })?;
+    let key = CollectionKey::generate(vault.session.system())?;
+    let wrap = root.wrap_collection_key(
+        vault.session.system(),
+        &key,
+        &patient,
+        &Collection { id, epoch: 0 },
+    )?;
     let message = submitted::PutCollection {
         collection_id: id,
         epoch: 0,
         key_wrap: (&wrap).into(),
-        sealed_name: root.seal_collection_name(name, &patient, &id)?.into(),
+        sealed_name: root
+            .seal_collection_name(vault.session.system(), name, &patient, &id)?
+            .into(),
         root_epoch: known.newest().root_epoch,
     };
     vault.post(api::PUT_COLLECTION.here(), &message).await?;

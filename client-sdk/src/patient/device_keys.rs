@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use crypto::{RecipientSecret, SigningIdentity};
+use crypto::{RecipientSecret, SecureRandom, SigningIdentity};
 use protocol_spec::ids::DeviceId;
 use zeroize::Zeroizing;
 
@@ -22,10 +22,10 @@ pub(crate) struct DeviceKeys {
 
 impl DeviceKeys {
     /// Makes the keys of a new device.
-    pub(crate) fn generate() -> Result<Self> {
+    pub(crate) fn generate(random: &dyn SecureRandom) -> Result<Self> {
         Ok(Self {
-            signing: Arc::new(SigningIdentity::generate()?),
-            recipient: RecipientSecret::generate()?,
+            signing: Arc::new(SigningIdentity::generate(random)?),
+            recipient: RecipientSecret::generate(random)?,
         })
     }
 

@@ -1,7 +1,7 @@
 //! Her devices: listed, named and added by any of them, and how the list changes. See `protocol-spec/spec/devices.md`.
 
 use bytes::Bytes;
-use crypto::{Collection, CollectionKey, RootKeyContext, VaultRootKey, seal_root_key};
+use crypto::{Collection, CollectionKey, RootKeyContext, SecureRandom, VaultRootKey, seal_root_key};
 use protocol_spec::{
     api,
     bodies::DeviceCertificate,
@@ -200,7 +200,7 @@ fn under_new_root(
     mut next: DeviceList,
     newcomer: Option<&Newcomer<'_>>,
 ) -> Result<submitted::ChangeDevices> {
-    let root = VaultRootKey::generate()?;
+    let root = VaultRootKey::generate(vault.session.system())?;
     next.root_epoch += 1;
     next.vault_key = root.vault_key(&vault.id(), next.root_epoch)?.public().clone();
     for device in &mut next.devices {
@@ -210,7 +210,7 @@ fn under_new_root(
     let rotation = submitted::Rotation {
         root_keys: root_keys(vault, keys, &root, &next)?,
         previous_root_key: previous_root(vault, known, &root)?,
-        collections: ring.rewrapped(&vault.id(), &root)?,
+        collections: ring.rewrapped(vault.session.system(), &vault.id(), &root)?,
         vault_key: vault.keys.vault_key(&next),
         passed_over: passed_over(known),
     };
@@ -249,7 +249,7 @@ fn new_device(
         epoch: list.claimed().root_epoch,
         device: newcomer.id(),
     };
-    let root_key = seal_root_key(newcomer.recipient_key, &context, root)?;
+    let root_key = seal_root_key(vault.session.system(), newcomer.recipient_key, &context, root)?;
     let (patient, hash, device) = (vault.id(), list.hash(), newcomer.id());
     let approval = match newcomer.proof {
         ListProof::Code(code) => Bytes::copy_from_slice(&code.approval(&patient, &hash, &device)),
@@ -279,14 +279,14 @@ fn root_keys(
         };
         let key = keys.get(&context.device);
         let key = key.ok_or_else(|| tampered("a device has no X-Wing key"))?;
-        Ok(seal_root_key(key, &context, root)?)
+        Ok(seal_root_key(vault.session.system(), key, &context, root)?)
     };
     next.devices.iter().map(seal).collect()
 }
 
 fn previous_root(vault: &Vault, known: &KnownDevices, root: &VaultRootKey) -> Result<KeyWrap> {
     let (epoch, previous) = known.goes_on_from().ok_or_else(|| known.unusable())?;
-    Ok((&root.wrap_previous(previous, &vault.id(), epoch)?).into())
+    Ok((&root.wrap_previous(vault.session.system(), previous, &vault.id(), epoch)?).into())
 }
 
 /// What a list changed, in words, if it is one that this device has verified.
@@ -324,9 +324,14 @@ pub(crate) async fn devices_changed_text(
 
 impl Ring {
     /// All collections under a new root key, each with one more epoch, by id.
-    fn rewrapped(&self, patient: &PatientId, root: &VaultRootKey) -> Result<Vec<CollectionEpochs>> {
+    fn rewrapped(
+        &self,
+        random: &dyn SecureRandom,
+        patient: &PatientId,
+        root: &VaultRootKey,
+    ) -> Result<Vec<CollectionEpochs>> {
         let rewrap = |(id, name, keys): (_, &Name, &[Option<CollectionKey>])| {
-            let next = Some(CollectionKey::generate()?);
+            let next = Some(CollectionKey::generate(random)?);
             let wrap = |(epoch, key): (u64, &Option<CollectionKey>)| {
                 let of = Collection { id, epoch };
                 // The key of an epoch that is closed is gone; one that does not open stays as it is.
@@ -334,13 +339,13 @@ impl Ring {
                     let kept = self.unreadable(of).cloned().map(KeyWrap::try_from);
                     return Ok(kept.transpose()?);
                 };
-                let wrapped = root.wrap_collection_key(key, patient, &of)?;
+                let wrapped = root.wrap_collection_key(random, key, patient, &of)?;
                 Ok::<_, Error>(Some(KeyWrap::from(&wrapped)))
             };
             let keys = (0..).zip(keys.iter().chain([&next]));
             Ok(CollectionEpochs {
                 collection_id: id,
-                sealed_name: root.seal_collection_name(name, patient, &id)?.into(),
+                sealed_name: root.seal_collection_name(random, name, patient, &id)?.into(),
                 key_wraps: keys.map(wrap).collect::<Result<_>>()?,
             })
         };

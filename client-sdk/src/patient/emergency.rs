@@ -84,7 +84,7 @@ async fn put_emergency(
     {
         collections::create_collection(vault, collections::EMERGENCY).await?;
     }
-    let share = ServerHalf::generate()?;
+    let share = ServerHalf::generate(vault.session.system())?;
     let recipient = half.recipient(&share, &vault.id())?;
     let id = vault.session.system().id(PermissionId::mint)?;
     let (collection, key) = emergency_key(vault, &id).await?;
@@ -197,7 +197,10 @@ async fn emergency_key(vault: &Vault, id: &PermissionId) -> Result<(CollectionSe
             collection,
             until: None,
         };
-        Some((selector, PermissionKey::mint::<CollectionKey>(id, key)))
+        Some((
+            selector,
+            PermissionKey::mint::<CollectionKey>(vault.session.system(), id, key),
+        ))
     };
     let (collection, key) = ring::in_ring(vault, current)
         .await?

@@ -248,7 +248,7 @@ async fn put_segment(
             .current(CollectionId::OWN)
             .ok_or_else(ring::no_own_collection)?;
         body.epoch = own.epoch;
-        key.seal_index_segment(&mut body, &content)?
+        key.seal_index_segment(vault.session.system(), &mut body, &content)?
     };
     let after = head.then(&body).map_err(tampered)?;
     let message = submitted::SignedSegment {

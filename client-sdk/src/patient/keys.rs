@@ -40,9 +40,9 @@ pub(super) struct PatientKeys {
 impl PatientKeys {
     /// Makes a new vault's keys and keeps them in the home. The identity key signs twice, and is gone (DEV-2).
     pub(super) fn create(home: &ClosedHome, unlock: &Unlock, pins: &Pins) -> Result<(Self, Home)> {
-        let identity = SigningIdentity::generate()?;
-        let own = DeviceKeys::generate()?;
-        let root = VaultRootKey::generate()?;
+        let identity = SigningIdentity::generate(home.system())?;
+        let own = DeviceKeys::generate(home.system())?;
+        let root = VaultRootKey::generate(home.system())?;
         let patient = PatientId::from(&identity.public());
         let device = own.id();
         let name = Name::try_from(FIRST_NAME.to_owned())?;
@@ -53,7 +53,9 @@ impl PatientKeys {
             device_key: own.signing.public(),
             recipient_key: own.recipient.public(),
             vault_key: vault_key.public(),
-            sealed_name: root.seal_device_name(&name, &patient, &device)?.into(),
+            sealed_name: root
+                .seal_device_name(home.system(), &name, &patient, &device)?
+                .into(),
         };
         let (chain, list) = first.sign(|message| identity.sign_bytes(message));
         let context = RootKeyContext {
@@ -61,7 +63,7 @@ impl PatientKeys {
             epoch: 0,
             device,
         };
-        let sealed = seal_root_key(own.recipient.public(), &context, &root)?;
+        let sealed = seal_root_key(home.system(), own.recipient.public(), &context, &root)?;
         let state = pb::DeviceLists {
             lists: vec![list.to_message()],
             root_key: Some((&sealed).into()),

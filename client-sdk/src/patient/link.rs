@@ -54,10 +54,15 @@ impl NewDevice {
         let home = ClosedHome::at(home);
         home.must_be_free()?;
         let pins = bootstrap(link, home.ground()).await?;
-        let keys = DeviceKeys::generate()?;
-        let nonce = LinkNonce::generate()?;
+        let keys = DeviceKeys::generate(home.system())?;
+        let nonce = LinkNonce::generate(home.system())?;
         let commitment = nonce.commitment();
-        let code = LinkCode::generate(&keys.signing.public(), keys.recipient.public(), &commitment)?;
+        let code = LinkCode::generate(
+            home.system(),
+            &keys.signing.public(),
+            keys.recipient.public(),
+            &commitment,
+        )?;
         let server = keys.connect(&pins, home.ground())?;
         let message = LinkOffer {
             device_key: keys.signing.public(),

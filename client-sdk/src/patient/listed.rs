@@ -92,7 +92,9 @@ pub(super) fn sealed_name(
     name: &Name,
     device: DeviceId,
 ) -> Result<Bytes> {
-    Ok(root.seal_device_name(name, &vault.id(), &device)?.into())
+    Ok(root
+        .seal_device_name(vault.session.system(), name, &vault.id(), &device)?
+        .into())
 }
 
 /// Asks for newer lists, verifies and keeps them. The server must show the newest that this device has seen, and

@@ -81,7 +81,7 @@ async fn placement(
         Some((
             collection.epoch,
             ring.last_placement(),
-            wrapping.wrap_data_key(key, &collection, &version),
+            wrapping.wrap_data_key(vault.session.system(), key, &collection, &version),
         ))
     };
     let (epoch, last, wrap) = ring::in_ring(vault, wrap).await?.ok_or_else(|| Error::Unknown {

@@ -81,9 +81,12 @@ pub(super) async fn newer_epoch(vault: &Vault, old: Collection) -> Result<Collec
         ..newest
     };
     let known = vault.keys.known();
-    let wrap = known
-        .root()?
-        .wrap_collection_key(&CollectionKey::generate()?, &vault.id(), &next)?;
+    let wrap = known.root()?.wrap_collection_key(
+        vault.session.system(),
+        &CollectionKey::generate(vault.session.system())?,
+        &vault.id(),
+        &next,
+    )?;
     let message = submitted::PutCollection {
         collection_id: next.id,
         epoch: next.epoch,
@@ -184,7 +187,7 @@ async fn rewrapped(
     };
     let ring = vault.ring.get();
     let to = ring.key(current).ok_or_else(missing)?;
-    Ok((&to.wrap_data_key(&key, &current, &version)?).into())
+    Ok((&to.wrap_data_key(vault.session.system(), &key, &current, &version)?).into())
 }
 
 /// Gives permissions over an old epoch of a collection anew, under its current key: those that rest on the word of devices

@@ -103,7 +103,7 @@ async fn replacement_keys(vault: &Vault, id: &PermissionId, old: &VerifiedPermis
 async fn new_upload_key(vault: &Vault, id: &PermissionId) -> Result<Keyed> {
     let (key, epoch, wrap) = mint_upload_key(vault, id).await?;
     Ok(Keyed {
-        key: PermissionKey::mint(id, &key)?,
+        key: PermissionKey::mint(vault.session.system(), id, &key)?,
         records: Vec::new(),
         collection: None,
         upload: Some((epoch, wrap)),
@@ -210,10 +210,13 @@ pub(super) async fn mint_upload_key(
     vault: &Vault,
     id: &PermissionId,
 ) -> Result<(UploadKey, u64, crypto::WrappedKey)> {
-    let key = UploadKey::generate()?;
+    let key = UploadKey::generate(vault.session.system())?;
     let wrapped = |ring: &Ring| {
         let (own, wrapping) = ring.current(CollectionId::OWN)?;
-        Some((own.epoch, wrapping.wrap_upload_key(&key, &own, id)))
+        Some((
+            own.epoch,
+            wrapping.wrap_upload_key(vault.session.system(), &key, &own, id),
+        ))
     };
     let (epoch, wrap) = ring::in_ring(vault, wrapped)
         .await?

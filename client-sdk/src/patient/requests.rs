@@ -79,7 +79,7 @@ pub(super) async fn request_upload(
         conditions: Conditions::default(),
         replaces: None,
     };
-    let minted = PermissionKey::mint(&permission_id, &key)?;
+    let minted = PermissionKey::mint(vault.session.system(), &permission_id, &key)?;
     let message = submitted::SubmitUploadRequest {
         request,
         permission: answers::sign_permission(vault, grant, minted, &limits).await?,
@@ -108,7 +108,7 @@ fn upload_request(
         patient_id: vault.id(),
         institution_id: to.id(),
         expires: now.saturating_add(millis(terms.expires)),
-        text: seal_text(to.recipient_key(), &context, text)?,
+        text: seal_text(vault.session.system(), to.recipient_key(), &context, text)?,
     }))
 }
 
@@ -194,7 +194,7 @@ pub(super) async fn note(vault: &Vault, permission: PermissionId, text: &str) ->
         permission_hash: about.hash(),
         patient_id: vault.id(),
         institution_id: to.id(),
-        text: seal_text(to.recipient_key(), &context, text)?,
+        text: seal_text(vault.session.system(), to.recipient_key(), &context, text)?,
     };
     let note = vault.keys.statement(note);
     let message = submitted::SubmitNote { note };

@@ -187,7 +187,7 @@ async fn reseal_record(vault: &Vault, record: RecordId, progress: &dyn Progress)
         },
         old,
         collection,
-        key: DataKey::generate()?,
+        key: DataKey::generate(vault.session.system())?,
         upload: opened.upload_id.as_ref().try_into()?,
     };
     let sealed = send_anew(vault, &anew, old_key, progress).await?;
@@ -225,7 +225,7 @@ async fn send_anew(
     let manifest = &old.manifest;
     let server = &vault.session.server;
     let (source, sink) = pipe::through(&manifest.parts)?;
-    let sealer = Sealer::new(key, context, manifest.plaintext_len)?;
+    let sealer = Sealer::new(vault.session.system(), key, context, manifest.plaintext_len)?;
     let leaves = Leaves {
         at: api::OWN_LEAVES.at([&old.version_id()]),
         stream_len: old.stream_len(),
@@ -263,7 +263,7 @@ async fn commit_anew(vault: &Vault, anew: &Anew, sealed: SealedStream) -> Result
     let stream = submitted::CommitUpload {
         content_root: sealed.root,
         stream_len: old.stream_len(),
-        sealed_manifest: seal_manifest(key, context, &manifest.encode())?.into(),
+        sealed_manifest: seal_manifest(vault.session.system(), key, context, &manifest.encode())?.into(),
         content: sealed.single.unwrap_or_default(),
     };
     let place = ToPlace {

@@ -5,7 +5,7 @@ use std::{
 
 use bytes::Bytes;
 use crypto::{
-    DataKey,
+    DataKey, OperatingSystem,
     content::{RecordContext, Sealer, StreamLengths},
 };
 use protocol_spec::{
@@ -62,7 +62,7 @@ fn seal_folder(dir: &Path) -> Result<Sealed> {
     )?;
     let sealer = match journal.header() {
         Some(header) => Sealer::resume(&key(), &CONTEXT, plaintext, &header, 0)?,
-        None => Sealer::new(&key(), &CONTEXT, plaintext)?,
+        None => Sealer::new(&OperatingSystem, &key(), &CONTEXT, plaintext)?,
     };
     let mut journal = journal;
     journal.begin(
@@ -265,7 +265,7 @@ fn two_plaintexts_never_leave_under_one_key_stream() {
         let mut journal = Journal::open(&home, &PermissionId::from_bytes([4; 16]), source.parts())?;
         let sealer = match journal.header() {
             Some(header) => Sealer::resume(&key(), &CONTEXT, 2_000_000, &header, 0)?,
-            None => Sealer::new(&key(), &CONTEXT, 2_000_000)?,
+            None => Sealer::new(&OperatingSystem, &key(), &CONTEXT, 2_000_000)?,
         };
         journal.begin(
             &protocol_spec::ids::UploadId::from_bytes([5; 16]),
@@ -303,7 +303,7 @@ fn a_file_that_vanishes_while_it_is_read_ends_the_upload() {
         source.parts(),
     )
     .unwrap();
-    let sealer = Sealer::new(&key(), &CONTEXT, plaintext).unwrap();
+    let sealer = Sealer::new(&OperatingSystem, &key(), &CONTEXT, plaintext).unwrap();
     let (sender, _batches) = mpsc::channel(100);
     source.open(0).unwrap();
     fs::remove_file(dir.path().join("in/001.bin")).unwrap();

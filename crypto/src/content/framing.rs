@@ -3,9 +3,8 @@
 use chacha20poly1305::{ChaCha20Poly1305, aead::inout::InOutBuf};
 
 use crate::{
-    Error,
+    Error, SecureRandom,
     kdf::{Cipher, Committing},
-    random,
 };
 
 /// Bytes in front of the chunks.
@@ -35,8 +34,12 @@ pub(super) struct Framing<A> {
 
 impl<A: NamedCipher> Framing<A> {
     /// A new stream under `input_key`, with a random salt.
-    pub(super) fn start(input_key: &[u8], context: &[u8]) -> Result<(Self, Header), Error> {
-        let salt: [u8; 24] = random::public()?;
+    pub(super) fn start(
+        random: &dyn SecureRandom,
+        input_key: &[u8],
+        context: &[u8],
+    ) -> Result<(Self, Header), Error> {
+        let salt: [u8; 24] = random.public()?;
         let framing = Self::derive(input_key, &salt, context);
         let mut header = [0; HEADER_LEN];
         let bytes = salt.into_iter().chain(framing.derived.commitment);
@@ -109,10 +112,11 @@ impl<A: NamedCipher> Framing<A> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::OperatingSystem;
 
     #[test]
     fn the_counter_enters_the_last_five_bytes_and_stops_at_two_to_the_forty() {
-        let (framing, _) = Framing::<ChaCha20Poly1305>::start(&[1; 32], b"").unwrap();
+        let (framing, _) = Framing::<ChaCha20Poly1305>::start(&OperatingSystem, &[1; 32], b"").unwrap();
         let base = framing.nonce(0).unwrap();
         let last = framing.nonce(MAX_CHUNKS - 1).unwrap();
         assert_eq!(base[..7], last[..7]);
@@ -124,7 +128,7 @@ mod tests {
 
     #[test]
     fn a_failed_chunk_leaves_the_output_as_it_was() {
-        let (framing, _) = Framing::<ChaCha20Poly1305>::start(&[1; 32], b"").unwrap();
+        let (framing, _) = Framing::<ChaCha20Poly1305>::start(&OperatingSystem, &[1; 32], b"").unwrap();
         let mut chunk = [5; 26];
         framing.seal_chunk(0, &mut chunk).unwrap();
         let mut out = [9; 10];

@@ -5,7 +5,7 @@ use protocol_spec::content::padme;
 
 use super::{Class, HEADER_LEN, Header, Opener, RecordContext, Sealer, StreamLengths, layout::Layout};
 use crate::{
-    DataKey, Error,
+    DataKey, Error, SecureRandom,
     padding::{frame, unframe},
 };
 
@@ -15,10 +15,15 @@ const MIN_MANIFEST: usize = 1024;
 /// Seals the wire bytes of the signed manifest: u32be(len) ‖ statement ‖ zeros up to Padmé, at least 1 KiB,
 /// through the same framing as the content, with class 2 (CNT-10). Fails with [`Error::TooLong`]
 /// when the statement does not fit.
-pub fn seal_manifest(key: &DataKey, record: &RecordContext, statement: &[u8]) -> Result<Vec<u8>, Error> {
+pub fn seal_manifest(
+    random: &dyn SecureRandom,
+    key: &DataKey,
+    record: &RecordContext,
+    statement: &[u8],
+) -> Result<Vec<u8>, Error> {
     let plaintext = frame(statement, padded_len)?;
     let mut rest = plaintext.as_slice();
-    let mut sealer = Sealer::start(key, record, Class::Manifest, rest.len() as u64)?;
+    let mut sealer = Sealer::start(random, key, record, Class::Manifest, rest.len() as u64)?;
     let mut take = |slot: &mut [u8]| {
         let (taken, left) = rest.split_at_checked(slot.len()).ok_or(Error::Interrupted)?;
         slot.copy_from_slice(taken);

@@ -8,7 +8,7 @@ use super::{
     framing::{Framing, TAG},
     layout::{CHUNK, Layout},
 };
-use crate::{DataKey, Error};
+use crate::{DataKey, Error, SecureRandom};
 
 /// Seals one stream: plaintext comes from a callback that fills buffers in place, sealed leaves of 1
 /// MiB come out in order.
@@ -32,8 +32,13 @@ pub struct Sealer {
 impl Sealer {
     /// Starts the content stream of a record version, `length` bytes of plaintext, under a fresh salt. Fails with
     /// [`Error::TooLong`] for more bytes than a stream holds.
-    pub fn new(key: &DataKey, record: &RecordContext, length: u64) -> Result<Self, Error> {
-        Self::start(key, record, Class::Content, length)
+    pub fn new(
+        random: &dyn SecureRandom,
+        key: &DataKey,
+        record: &RecordContext,
+        length: u64,
+    ) -> Result<Self, Error> {
+        Self::start(random, key, record, Class::Content, length)
     }
 
     /// Goes on with a stream of which leaves before `leaf` exist already.
@@ -65,12 +70,13 @@ impl Sealer {
     }
 
     pub(super) fn start(
+        random: &dyn SecureRandom,
         key: &DataKey,
         record: &RecordContext,
         class: Class,
         length: u64,
     ) -> Result<Self, Error> {
-        let (framing, header) = super::start(key, record, class)?;
+        let (framing, header) = super::start(random, key, record, class)?;
         Self::at_start(framing, header, length)
     }
 

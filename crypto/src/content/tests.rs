@@ -6,6 +6,7 @@ use proptest::prelude::*;
 use protocol_spec::content::{LEAF_LEN, chunk_offset, leaf_len, padme, stream_len};
 
 use super::*;
+use crate::OperatingSystem;
 
 const RECORD: RecordContext = RecordContext {
     patient: PatientId::from_bytes([1; 32]),
@@ -39,7 +40,7 @@ fn leaves(sealer: &mut Sealer, plaintext: &[u8]) -> Vec<Vec<u8>> {
 }
 
 fn seal(plaintext: &[u8]) -> Vec<u8> {
-    let mut sealer = Sealer::new(&key(), &RECORD, plaintext.len() as u64).unwrap();
+    let mut sealer = Sealer::new(&OperatingSystem, &key(), &RECORD, plaintext.len() as u64).unwrap();
     let stream = leaves(&mut sealer, plaintext).concat();
     assert_eq!(stream.len() as u64, sealer.stream_len());
     stream
@@ -113,7 +114,7 @@ fn pieces_that_complete_nothing_after_the_padding_cut_nothing() {
 #[test]
 fn sealing_resumes_at_any_leaf_with_the_same_bytes() {
     let plaintext = text(5 * 1024 * 1024 + 77);
-    let mut sealer = Sealer::new(&key(), &RECORD, plaintext.len() as u64).unwrap();
+    let mut sealer = Sealer::new(&OperatingSystem, &key(), &RECORD, plaintext.len() as u64).unwrap();
     let header = *sealer.header();
     let whole = leaves(&mut sealer, &plaintext);
     assert!(
@@ -142,7 +143,7 @@ fn sealing_resumes_at_any_leaf_with_the_same_bytes() {
 
 #[test]
 fn a_source_that_fails_stops_the_sealer() {
-    let mut sealer = Sealer::new(&key(), &RECORD, 100_000).unwrap();
+    let mut sealer = Sealer::new(&OperatingSystem, &key(), &RECORD, 100_000).unwrap();
     let mut leaf = Vec::new();
     let failed = sealer.next_leaf(&mut leaf, |_| Err(Error::Randomness));
     assert_eq!(failed, Err(Error::Randomness));
@@ -375,7 +376,7 @@ fn ranges_open_only_after_the_tail() {
 #[test]
 fn manifests_round_trip_and_hide_their_length() {
     let sealed_len = |length: usize| {
-        let sealed = seal_manifest(&key(), &RECORD, &text(length)).unwrap();
+        let sealed = seal_manifest(&OperatingSystem, &key(), &RECORD, &text(length)).unwrap();
         assert!(open_manifest(&key(), &RECORD, &sealed) == Ok(text(length)));
         sealed.len() as u64
     };
@@ -387,7 +388,7 @@ fn manifests_round_trip_and_hide_their_length() {
 /// ATK-14
 #[test]
 fn a_manifest_opens_for_its_record_and_class_alone() {
-    let sealed = seal_manifest(&key(), &RECORD, b"statement").unwrap();
+    let sealed = seal_manifest(&OperatingSystem, &key(), &RECORD, b"statement").unwrap();
     let other = RecordContext {
         version: VersionId::from_bytes([7; 16]),
         ..RECORD
@@ -440,7 +441,7 @@ fn no_key_and_nonce_occur_twice() {
         for key in [key(), derived] {
             for class in [Class::Content, Class::Manifest] {
                 for _salt in 0..2 {
-                    let (framing, header) = start(&key, &record, class).unwrap();
+                    let (framing, header) = start(&OperatingSystem, &key, &record, class).unwrap();
                     for chunk in 0..300 {
                         // The commitment stands for the key: both come from one derivation.
                         assert!(seen.insert((header, framing.nonce(chunk).unwrap())));

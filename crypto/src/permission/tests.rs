@@ -3,7 +3,7 @@
 use bytes::Bytes;
 
 use super::*;
-use crate::RecipientSecret;
+use crate::{OperatingSystem, RecipientSecret};
 
 const ID: PermissionId = PermissionId::from_bytes([1; 16]);
 const BODY: &[u8] = b"exact bytes of a body";
@@ -19,10 +19,10 @@ fn data_keys(count: u8) -> Vec<DataKey> {
 }
 
 fn sealed(keys: &impl Granted) -> Sealed {
-    let recipient = RecipientSecret::generate().unwrap();
-    let key = PermissionKey::mint(&ID, keys).unwrap();
+    let recipient = RecipientSecret::generate(&OperatingSystem).unwrap();
+    let key = PermissionKey::mint(&OperatingSystem, &ID, keys).unwrap();
     let possession = key.possession();
-    let wrap = key.seal(recipient.public(), BODY).unwrap();
+    let wrap = key.seal(&OperatingSystem, recipient.public(), BODY).unwrap();
     Sealed {
         recipient,
         possession,
@@ -72,12 +72,12 @@ fn an_upload_permission_gives_an_upload_key() {
 /// CND-10: behind the keys, and nowhere else; it is part of what the possession key is made of.
 #[test]
 fn the_key_of_conditions_comes_behind_the_others() {
-    let recipient = RecipientSecret::generate().unwrap();
+    let recipient = RecipientSecret::generate(&OperatingSystem).unwrap();
     let conditions = ConditionsKey::from_bytes(&[9; 32]);
-    let key = PermissionKey::mint_with(&ID, &data_keys(2), Some(&conditions)).unwrap();
+    let key = PermissionKey::mint_with(&OperatingSystem, &ID, &data_keys(2), Some(&conditions)).unwrap();
     let sealed = Sealed {
         possession: key.possession(),
-        wrap: key.seal(recipient.public(), BODY).unwrap(),
+        wrap: key.seal(&OperatingSystem, recipient.public(), BODY).unwrap(),
         recipient,
     };
     let expected = ExpectedPermission {
@@ -105,7 +105,7 @@ fn an_upload_permission_with_several_keys_is_refused() {
 #[test]
 fn open_rejects_wrong_body_id_count_and_possession_key() {
     let sealed = sealed(&data_keys(3));
-    let other = SigningIdentity::generate().unwrap().public();
+    let other = SigningIdentity::generate(&OperatingSystem).unwrap().public();
     let right = sealed.expected(3);
     sealed.refuses(ExpectedPermission {
         body: b"exact bytes of a bodz",
@@ -158,9 +158,9 @@ fn open_rejects_other_keys_or_secret_than_the_possession_key_commits_to() {
     let sealed = sealed(&data_keys(3));
     let mut keys = data_keys(3);
     keys.swap(0, 1);
-    let swapped = PermissionKey::mint(&ID, &keys)
+    let swapped = PermissionKey::mint(&OperatingSystem, &ID, &keys)
         .unwrap()
-        .seal(sealed.recipient.public(), BODY)
+        .seal(&OperatingSystem, sealed.recipient.public(), BODY)
         .unwrap();
     let opened = OpenedPermission::<Vec<DataKey>>::open(&sealed.recipient, &swapped, &sealed.expected(3));
     assert_eq!(opened.err(), Some(Error::Open));
@@ -172,9 +172,9 @@ fn without_the_possession_key_other_keys_are_taken() {
     let sealed = sealed(&data_keys(3));
     let mut keys = data_keys(3);
     keys.swap(0, 1);
-    let swapped = PermissionKey::mint(&ID, &keys)
+    let swapped = PermissionKey::mint(&OperatingSystem, &ID, &keys)
         .unwrap()
-        .seal(sealed.recipient.public(), BODY)
+        .seal(&OperatingSystem, sealed.recipient.public(), BODY)
         .unwrap();
     assert!(wrap::unwrap(&sealed.recipient, info(BODY), &swapped).is_ok());
 }
@@ -182,8 +182,8 @@ fn without_the_possession_key_other_keys_are_taken() {
 /// PRM-8
 #[test]
 fn open_rejects_padding_that_is_not_zero_and_sizes_that_are_no_class() {
-    let recipient = RecipientSecret::generate().unwrap();
-    let key = PermissionKey::mint(&ID, &data_keys(2)).unwrap();
+    let recipient = RecipientSecret::generate(&OperatingSystem).unwrap();
+    let key = PermissionKey::mint(&OperatingSystem, &ID, &data_keys(2)).unwrap();
     let possession = key.possession();
     let expected = ExpectedPermission {
         body: BODY,
@@ -196,7 +196,7 @@ fn open_rejects_padding_that_is_not_zero_and_sizes_that_are_no_class() {
         let mut plaintext = key.material.to_vec();
         plaintext.resize(128, 0);
         change(&mut plaintext);
-        let wrap = wrap::wrap(recipient.public(), info(BODY), &plaintext).unwrap();
+        let wrap = wrap::wrap(&OperatingSystem, recipient.public(), info(BODY), &plaintext).unwrap();
         OpenedPermission::<Vec<DataKey>>::open(&recipient, &wrap, &expected).err()
     };
     assert_eq!(seal(&|_| ()), None);
@@ -217,16 +217,16 @@ fn as_many_records_as_a_permission_may_name_fit_and_none_do_not() {
     let most = (0..protocol_spec::permission::MAX_RECORDS)
         .map(|_| DataKey::from_bytes(&[1; 32]))
         .collect::<Vec<_>>();
-    assert!(PermissionKey::mint(&ID, &most).is_ok());
+    assert!(PermissionKey::mint(&OperatingSystem, &ID, &most).is_ok());
     assert!(matches!(
-        PermissionKey::mint(&ID, &data_keys(0)),
+        PermissionKey::mint(&OperatingSystem, &ID, &data_keys(0)),
         Err(Error::Malformed { .. })
     ));
     let too_many = (0..9000)
         .map(|_| DataKey::from_bytes(&[1; 32]))
         .collect::<Vec<_>>();
     assert!(matches!(
-        PermissionKey::mint(&ID, &too_many),
+        PermissionKey::mint(&OperatingSystem, &ID, &too_many),
         Err(Error::TooLong { .. })
     ));
 }

@@ -1,6 +1,7 @@
 use protocol_spec::{bodies::RecoveryShares, statement::Signed};
 
 use super::*;
+use crate::OperatingSystem;
 
 const PATIENT: PatientId = PatientId::from_bytes([1; 32]);
 const HOLDER: ShareReader = ShareReader([2; 32]);
@@ -26,7 +27,7 @@ fn division_of(secret: &RecoverySecret, threshold: u8, shares: &[Share]) -> Divi
 
 /// A secret divided, and the division.
 fn divided(threshold: u8, holders: u8) -> (Vec<Share>, Division) {
-    let shares = secret().divide(threshold, holders).unwrap();
+    let shares = secret().divide(&OperatingSystem, threshold, holders).unwrap();
     let division = division_of(&secret(), threshold, &shares);
     (shares, division)
 }
@@ -78,7 +79,7 @@ fn sixteen_of_sixteen_have_randomness_enough() {
 fn numbers_out_of_range_are_refused() {
     for (threshold, holders) in [(0, 3), (1, 3), (4, 3), (2, 17), (2, 0)] {
         assert!(
-            secret().divide(threshold, holders).is_err(),
+            secret().divide(&OperatingSystem, threshold, holders).is_err(),
             "{threshold} of {holders}"
         );
     }
@@ -115,7 +116,7 @@ fn coefficients_are_uniform_zero_included() {
     let (mut first, mut second) = ([0; 256], [0; 256]);
     for round in 0..4096_u32 {
         let secret = RecoverySecret::from_bytes(&[round.to_le_bytes()[0]; 32]);
-        let shares = secret.divide(3, 3).unwrap();
+        let shares = secret.divide(&OperatingSystem, 3, 3).unwrap();
         for ((&s, &y1), &y2) in secret
             .expose()
             .iter()
@@ -176,10 +177,12 @@ fn fewer_shares_leave_every_secret_possible() {
 fn a_share_opens_for_its_holder_key_number_and_division_alone() {
     let (shares, division) = divided(2, 3);
     let (key, other_key) = (
-        RecipientSecret::generate().unwrap(),
-        RecipientSecret::generate().unwrap(),
+        RecipientSecret::generate(&OperatingSystem).unwrap(),
+        RecipientSecret::generate(&OperatingSystem).unwrap(),
     );
-    let sealed = shares[1].seal(key.public(), &division, &HOLDER).unwrap();
+    let sealed = shares[1]
+        .seal(&OperatingSystem, key.public(), &division, &HOLDER)
+        .unwrap();
     let open = |with, division, number, holder| Share::open(with, division, number, holder, &sealed);
     assert_eq!(open(&key, &division, 2, &HOLDER).unwrap().value, shares[1].value);
     assert!(matches!(
@@ -191,7 +194,7 @@ fn a_share_opens_for_its_holder_key_number_and_division_alone() {
         open(&key, &division, 2, &ShareReader([9; 32])),
         Err(Error::Open)
     ));
-    let again = division_of(&secret(), 2, &secret().divide(2, 3).unwrap());
+    let again = division_of(&secret(), 2, &secret().divide(&OperatingSystem, 2, 3).unwrap());
     assert!(matches!(open(&key, &again, 2, &HOLDER), Err(Error::Open)));
     assert!(
         matches!(Share::take_back(&key, &division, 2, &sealed), Err(Error::Open)),
@@ -203,8 +206,12 @@ fn a_share_opens_for_its_holder_key_number_and_division_alone() {
 #[test]
 fn a_share_that_is_not_what_was_committed_to_is_refused() {
     let (shares, division) = divided(2, 3);
-    let machine = RecipientSecret::generate().unwrap();
-    let give = |share: &Share| share.give_back(machine.public(), &division).unwrap();
+    let machine = RecipientSecret::generate(&OperatingSystem).unwrap();
+    let give = |share: &Share| {
+        share
+            .give_back(&OperatingSystem, machine.public(), &division)
+            .unwrap()
+    };
     let take = |number, sealed: &SealedBytes| Share::take_back(&machine, &division, number, sealed);
     let returned = take(1, &give(&shares[0])).unwrap();
     assert_eq!((returned.number(), &returned.value), (1, &shares[0].value));
@@ -223,14 +230,16 @@ fn a_share_that_is_not_what_was_committed_to_is_refused() {
     for number in [0, 4, 255] {
         assert!(take(number, &give(&shares[0])).is_err());
     }
-    let other = RecipientSecret::generate().unwrap();
+    let other = RecipientSecret::generate(&OperatingSystem).unwrap();
     assert!(Share::take_back(&other, &division, 1, &give(&shares[0])).is_err());
 }
 
 /// RCV-10: a dealer who commits to shares of something else gives nobody a key that is not the division's.
 #[test]
 fn what_is_combined_must_be_the_secret_of_the_divisions_key() {
-    let shares = RecoverySecret::from_bytes(&[7; 32]).divide(2, 2).unwrap();
+    let shares = RecoverySecret::from_bytes(&[7; 32])
+        .divide(&OperatingSystem, 2, 2)
+        .unwrap();
     let division = division_of(&secret(), 2, &shares);
     assert_eq!(RecoverySecret::combine(&division, &shares), Err(Error::Open));
 }

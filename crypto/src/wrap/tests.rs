@@ -6,6 +6,7 @@ use protocol_spec::labels;
 use serde::Deserialize;
 
 use super::*;
+use crate::OperatingSystem;
 
 fn info(context: &[u8]) -> Info {
     Info::new(labels::SEAL_TEXT, &[context])
@@ -14,8 +15,8 @@ fn info(context: &[u8]) -> Info {
 /// KEY-10, KEY-11
 #[test]
 fn opens_only_for_the_recipient_and_the_context() {
-    let secret = RecipientSecret::generate().unwrap();
-    let sealed = wrap(secret.public(), info(b"here"), b"plaintext").unwrap();
+    let secret = RecipientSecret::generate(&OperatingSystem).unwrap();
+    let sealed = wrap(&OperatingSystem, secret.public(), info(b"here"), b"plaintext").unwrap();
     assert_eq!(
         (sealed.enc.len(), sealed.ciphertext.len()),
         (SealedBytes::ENC_LEN, 9 + 16)
@@ -34,15 +35,19 @@ fn opens_only_for_the_recipient_and_the_context() {
         Err(Error::Open)
     );
     assert_eq!(
-        unwrap(&RecipientSecret::generate().unwrap(), info(b"here"), &sealed),
+        unwrap(
+            &RecipientSecret::generate(&OperatingSystem).unwrap(),
+            info(b"here"),
+            &sealed
+        ),
         Err(Error::Open)
     );
 }
 
 #[test]
 fn two_wraps_of_one_plaintext_share_nothing() {
-    let secret = RecipientSecret::generate().unwrap();
-    let [a, b] = [(); 2].map(|()| wrap(secret.public(), info(b""), &[7; 64]).unwrap());
+    let secret = RecipientSecret::generate(&OperatingSystem).unwrap();
+    let [a, b] = [(); 2].map(|()| wrap(&OperatingSystem, secret.public(), info(b""), &[7; 64]).unwrap());
     assert_ne!(a.enc, b.enc);
     assert_ne!(a.ciphertext, b.ciphertext);
 }
@@ -50,8 +55,8 @@ fn two_wraps_of_one_plaintext_share_nothing() {
 /// ATK-9
 #[test]
 fn every_flipped_bit_of_the_ciphertext_and_some_of_the_encapsulation_are_refused() {
-    let secret = RecipientSecret::generate().unwrap();
-    let sealed = wrap(secret.public(), info(b""), &[7; 8]).unwrap();
+    let secret = RecipientSecret::generate(&OperatingSystem).unwrap();
+    let sealed = wrap(&OperatingSystem, secret.public(), info(b""), &[7; 8]).unwrap();
     let flipped = |bytes: &Bytes, bit: usize| {
         let mut bytes = bytes.to_vec();
         bytes[bit / 8] ^= 1 << (bit % 8);
@@ -76,8 +81,8 @@ fn every_flipped_bit_of_the_ciphertext_and_some_of_the_encapsulation_are_refused
 /// ATK-53
 #[test]
 fn wrong_lengths_are_refused() {
-    let secret = RecipientSecret::generate().unwrap();
-    let sealed = wrap(secret.public(), info(b""), b"").unwrap();
+    let secret = RecipientSecret::generate(&OperatingSystem).unwrap();
+    let sealed = wrap(&OperatingSystem, secret.public(), info(b""), b"").unwrap();
     let short_enc = SealedBytes {
         enc: sealed.enc.slice(1..),
         ..sealed.clone()
@@ -94,7 +99,12 @@ fn wrong_lengths_are_refused() {
     };
     assert_eq!(unwrap(&secret, info(b""), &no_tag), Err(Error::Open));
     assert!(matches!(
-        wrap(secret.public(), info(b""), &vec![0; MAX_PLAINTEXT + 1]),
+        wrap(
+            &OperatingSystem,
+            secret.public(),
+            info(b""),
+            &vec![0; MAX_PLAINTEXT + 1]
+        ),
         Err(Error::TooLong { .. })
     ));
 }

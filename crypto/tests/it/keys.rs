@@ -6,7 +6,8 @@ use std::{panic::catch_unwind, time::Instant};
 use argon2::{Algorithm, Argon2, Params, Version};
 use bytes::Bytes;
 use crypto::{
-    Error, HomeKey, RecipientSecret, RecoverySecret, SigningIdentity, TextContext, open_text, seal_text,
+    Error, HomeKey, OperatingSystem, RecipientSecret, RecoverySecret, SigningIdentity, TextContext,
+    open_text, seal_text,
 };
 use curve25519_dalek::{
     edwards::EdwardsPoint,
@@ -89,7 +90,7 @@ fn removal() -> TerminalRemoval {
 /// would be both.
 #[test]
 fn without_labels_one_signature_is_of_two_statements() {
-    let institution = SigningIdentity::generate().unwrap();
+    let institution = SigningIdentity::generate(&OperatingSystem).unwrap();
     let bytes = removal().encode();
     let signature = institution.sign_bytes(&bytes);
     let retirement = Retirement::decode(&bytes).unwrap();
@@ -101,7 +102,7 @@ fn without_labels_one_signature_is_of_two_statements() {
 /// STM-1, ATK-6, ATK-27: with their labels they are not; nor is a signature of any purpose one of another purpose.
 #[test]
 fn a_signature_is_of_one_statement() {
-    let institution = SigningIdentity::generate().unwrap();
+    let institution = SigningIdentity::generate(&OperatingSystem).unwrap();
     let signed = Signed::sign(removal(), |bytes| institution.sign_bytes(bytes)).to_message();
     assert!(
         Signed::<TerminalRemoval>::try_from(signed.clone())
@@ -138,7 +139,9 @@ fn a_pin_is_found_from_what_the_server_keeps() {
 /// ATK-46, ATK-47, RCV-1: a kit says 256 bits; two that are made have nothing in common.
 #[test]
 fn a_kit_says_256_bits() {
-    let kits: Vec<_> = (0..32).map(|_| RecoverySecret::generate().unwrap()).collect();
+    let kits: Vec<_> = (0..32)
+        .map(|_| RecoverySecret::generate(&OperatingSystem).unwrap())
+        .collect();
     let ones: u32 = kits
         .iter()
         .flat_map(|kit| kit.expose())
@@ -165,7 +168,7 @@ fn stretched(passphrase: &str, memory_kib: u32, passes: u32) -> HomeKey {
 fn with_little_work_a_passphrase_is_found() {
     let passphrase = |number: usize| format!("summer{number}");
     let sealed = stretched(&passphrase(1987), 8, 1)
-        .seal(b"home", b"secrets")
+        .seal(&OperatingSystem, b"home", b"secrets")
         .unwrap();
     let started = Instant::now();
     let opens = |number: &usize| {
@@ -204,13 +207,13 @@ fn by_the_curve_alone_what_was_recorded_opens_once_the_curve_is_broken() {
 #[test]
 fn neither_half_of_an_encapsulation_is_enough() {
     const LATTICE: usize = 1088;
-    let reader = RecipientSecret::generate().unwrap();
+    let reader = RecipientSecret::generate(&OperatingSystem).unwrap();
     let context = TextContext::to_patient(
         RequestId::from_bytes([1; 16]),
         &InstitutionId::from_bytes([2; 32]),
         &PatientId::from_bytes([3; 32]),
     );
-    let seal = || seal_text(reader.public(), &context, "recorded").unwrap();
+    let seal = || seal_text(&OperatingSystem, reader.public(), &context, "recorded").unwrap();
     let (one, other) = (seal(), seal());
     assert!(open_text(&reader, &context, &one).is_ok());
     for (lattice, curve) in [(&one, &other), (&other, &one)] {

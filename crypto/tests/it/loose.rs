@@ -6,7 +6,7 @@ use chacha20poly1305::{
     aead::{Aead, Payload},
 };
 use crypto::{
-    DataKey,
+    DataKey, OperatingSystem,
     content::{RecordContext, Sealer, open_manifest, seal_manifest},
 };
 use miniz_oxide::deflate::compress_to_vec;
@@ -86,7 +86,7 @@ fn beside_what_is_sealed_the_server_has_its_way() {
 #[test]
 fn whatever_is_told_of_a_record_is_sealed_with_it() {
     let key = DataKey::from_bytes(&KEY);
-    let sealed = seal_manifest(&key, &record(2), b"final result").unwrap();
+    let sealed = seal_manifest(&OperatingSystem, &key, &record(2), b"final result").unwrap();
     assert_eq!(open_manifest(&key, &record(2), &sealed).unwrap(), b"final result");
     for at in 0..sealed.len() {
         let mut changed = sealed.clone();
@@ -139,7 +139,7 @@ fn the_key_alone_does_not_tell_who_sealed() {
 
 fn stream(text: &[u8]) -> Vec<u8> {
     let key = DataKey::from_bytes(&KEY);
-    let mut sealer = Sealer::new(&key, &record(2), text.len() as u64).unwrap();
+    let mut sealer = Sealer::new(&OperatingSystem, &key, &record(2), text.len() as u64).unwrap();
     let (mut leaf, mut rest) = (Vec::new(), text);
     sealer
         .next_leaf(&mut leaf, |slot| {
@@ -165,7 +165,7 @@ fn what_a_key_holder_seals_anew_has_another_root() {
 #[test]
 fn with_one_key_for_all_records_a_writer_reads_the_others() {
     let key = DataKey::from_bytes(&KEY);
-    let anothers = seal_manifest(&key, &record(2), b"by another").unwrap();
+    let anothers = seal_manifest(&OperatingSystem, &key, &record(2), b"by another").unwrap();
     assert_eq!(open_manifest(&key, &record(2), &anothers).unwrap(), b"by another");
 }
 

@@ -2,6 +2,7 @@
 
 use std::{hint::black_box, time::Instant};
 
+use crypto::OperatingSystem;
 use subtle::ConstantTimeEq;
 
 /// The bytes of this process at an address, whoever owns them now.
@@ -25,7 +26,10 @@ fn left_of(secret: &[u8; 32], address: usize) -> usize {
 #[cfg(target_os = "linux")]
 #[test]
 fn without_wiping_a_dropped_key_is_still_there() {
-    let secret: [u8; 32] = crypto::DataKey::generate().unwrap().expose().to_owned();
+    let secret: [u8; 32] = crypto::DataKey::generate(&OperatingSystem)
+        .unwrap()
+        .expose()
+        .to_owned();
     let held = black_box(Box::new(secret));
     let address = held.as_ptr() as usize;
     assert_eq!(memory_at(address), secret);
@@ -37,7 +41,7 @@ fn without_wiping_a_dropped_key_is_still_there() {
 #[cfg(target_os = "linux")]
 #[test]
 fn a_dropped_key_is_wiped() {
-    let held = black_box(crypto::DataKey::generate().unwrap());
+    let held = black_box(crypto::DataKey::generate(&OperatingSystem).unwrap());
     let (secret, address) = (*held.expose(), held.expose().as_ptr() as usize);
     assert_eq!(memory_at(address), secret);
     drop(black_box(held));

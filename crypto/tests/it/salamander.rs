@@ -6,7 +6,7 @@ use chacha20poly1305::{
     aead::{Aead, Payload},
 };
 use crypto::{
-    DataKey, Error,
+    DataKey, Error, OperatingSystem,
     content::{Opener, RecordContext, Sealer, StreamLengths},
 };
 use data_encoding::HEXLOWER;
@@ -73,7 +73,9 @@ fn as_a_stream_it_opens_under_neither_key() {
     };
     for (author, other) in [(keys[0], keys[1]), (keys[1], keys[0])] {
         let (author, other) = (DataKey::from_bytes(&author), DataKey::from_bytes(&other));
-        let header = *Sealer::new(&author, &RECORD, text_len).unwrap().header();
+        let header = *Sealer::new(&OperatingSystem, &author, &RECORD, text_len)
+            .unwrap()
+            .header();
         assert_eq!(
             Opener::new(&other, &RECORD, &header, lengths).err(),
             Some(Error::Open),

@@ -3,7 +3,7 @@
 use actors::institution::Charter;
 use anyhow::Result;
 use bytes::Bytes;
-use crypto::{AccreditationSecret, RecipientSecret, SigningIdentity, seal_terminal_keys};
+use crypto::{AccreditationSecret, OperatingSystem, RecipientSecret, SigningIdentity, seal_terminal_keys};
 use protocol_spec::{
     bodies::{InstitutionKeys, TerminalCertificate},
     ids::{PermissionId, TerminalId},
@@ -74,7 +74,7 @@ impl RawInstitution {
         recipient: &RecipientSecret,
         edit: impl FnOnce(&mut InstitutionKeys),
     ) -> Result<pb::RotateInstitution> {
-        let secret = AccreditationSecret::generate()?;
+        let secret = AccreditationSecret::generate(&OperatingSystem)?;
         let next = Charter::of(pair(&self.identity))
             .named(self.entry.name().as_str())
             .recipient(recipient.public().clone())
@@ -103,7 +103,7 @@ impl RawInstitution {
         registrar: &SigningIdentity,
         overlap: u64,
     ) -> Result<RecipientSecret> {
-        let next = RecipientSecret::generate()?;
+        let next = RecipientSecret::generate(&OperatingSystem)?;
         let message = self.rotation(registrar, &next, |keys| {
             if let Some(place) = &mut keys.succession {
                 place.overlap_ends = now_ms() + overlap;
@@ -120,7 +120,10 @@ impl RawInstitution {
 
     /// A terminal with its certificate, which `edit` may change before it is signed. Nothing is sent.
     pub fn terminal(&self, edit: impl FnOnce(&mut TerminalCertificate)) -> Result<RawTerminal> {
-        let (signing, recipient) = (SigningIdentity::generate()?, RecipientSecret::generate()?);
+        let (signing, recipient) = (
+            SigningIdentity::generate(&OperatingSystem)?,
+            RecipientSecret::generate(&OperatingSystem)?,
+        );
         let terminal = self
             .actor
             .terminal(pair(&signing), recipient.public().clone(), edit);
@@ -136,7 +139,7 @@ impl RawInstitution {
     pub fn certify(&self, terminal: &RawTerminal) -> Result<pb::AddTerminal> {
         let to = &terminal.certificate.claimed().recipient_key;
         let seeds = [self.recipient.expose_seed()];
-        let sealed = seal_terminal_keys(to, &self.entry.id(), &terminal.id, &seeds)?;
+        let sealed = seal_terminal_keys(&OperatingSystem, to, &self.entry.id(), &terminal.id, &seeds)?;
         Ok(pb::AddTerminal {
             certificate: Some(terminal.certificate.to_message()),
             keys: Some((&sealed).into()),

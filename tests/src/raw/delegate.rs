@@ -2,7 +2,9 @@
 
 use anyhow::Result;
 use bytes::Bytes;
-use crypto::{CollectionKey, DelegatedKeyContext, TextContext, seal_delegated_key, seal_text};
+use crypto::{
+    CollectionKey, DelegatedKeyContext, OperatingSystem, TextContext, seal_delegated_key, seal_text,
+};
 use protocol_spec::{
     bodies::{DelegatedKey, Delegation, Denial},
     collection::{Collection, CollectionSelector},
@@ -79,7 +81,12 @@ impl RawPatient {
             not_before: now_ms() - 60_000,
             not_after: now_ms() + 14_400_000,
             root_epoch: self.list.claimed().root_epoch,
-            sealed_name: SealedName::try_from(self.root().seal_delegate_name(&name, &self.id, &id)?)?,
+            sealed_name: SealedName::try_from(self.root().seal_delegate_name(
+                &OperatingSystem,
+                &name,
+                &self.id,
+                &id,
+            )?)?,
         };
         edit(&mut body);
         let owner = body.patient_id;
@@ -130,7 +137,12 @@ impl RawPatient {
             collection_id: collection.id,
             epoch: collection.epoch,
             root_epoch: to.list.claimed().root_epoch,
-            key: seal_delegated_key(to.vault_key.public(), &context, &CollectionKey::generate()?)?,
+            key: seal_delegated_key(
+                &OperatingSystem,
+                to.vault_key.public(),
+                &context,
+                &CollectionKey::generate(&OperatingSystem)?,
+            )?,
         };
         Ok(pb::PutDelegatedKeys {
             delegation_id: Bytes::copy_from_slice(delegation.id.as_bytes()),
@@ -179,7 +191,7 @@ impl RawPatient {
         let context = TextContext::to_institution(request_id, &by.owner, &asker.id());
         let denial = self.signs(Denial {
             patient_id: by.owner,
-            text: seal_text(asker.recipient_key(), &context, "no")?,
+            text: seal_text(&OperatingSystem, asker.recipient_key(), &context, "no")?,
             ..self.actor.denial(request_id, request_hash, asker.id())
         });
         let denial = denial.through(by.signed.clone());

@@ -2,7 +2,10 @@
 
 use anyhow::{Context, Result};
 use bytes::Bytes;
-use crypto::{CardHalf, CollectionKey, HalfContext, HalfReader, PermissionKey, ServerHalf, SigningIdentity};
+use crypto::{
+    CardHalf, CollectionKey, HalfContext, HalfReader, OperatingSystem, PermissionKey, ServerHalf,
+    SigningIdentity,
+};
 use protocol_spec::{
     bodies::{EmergencyHelp, EmergencyObjection, EmergencyOpening},
     collection::Collection,
@@ -61,11 +64,18 @@ impl RawPatient {
             epoch: 0,
         };
         self.put_collection(wire, collection).await?;
-        let (half, share) = (CardHalf::generate()?, ServerHalf::generate()?);
+        let (half, share) = (
+            CardHalf::generate(&OperatingSystem)?,
+            ServerHalf::generate(&OperatingSystem)?,
+        );
         let recipient = half.recipient(&share, &self.id)?;
         let card_key = half.key(&self.id)?.public();
         let permission_id = PermissionId::mint(now_ms(), random()?);
-        let key = PermissionKey::mint(&permission_id, &CollectionKey::generate()?)?;
+        let key = PermissionKey::mint(
+            &OperatingSystem,
+            &permission_id,
+            &CollectionKey::generate(&OperatingSystem)?,
+        )?;
         let permission = self.actor.permission(Kind::Emergency).id(permission_id);
         let permission = permission.over(collection);
         let body = PermissionBody {
@@ -87,7 +97,7 @@ impl RawPatient {
             ..permission.uses(20).bytes(1 << 30).body()
         };
         let bytes = body.encode();
-        let wrap = key.seal(recipient.public(), &bytes)?;
+        let wrap = key.seal(&OperatingSystem, recipient.public(), &bytes)?;
         let sign = |message: &[u8]| self.device.sign(message);
         let signed = SignedPermission::sign(bytes, wrap, self.chain().clone(), sign)?;
         let permission = pb::Permission::from(&signed);
@@ -98,7 +108,7 @@ impl RawPatient {
                     card_key,
                     reader: HalfReader::Guardian(guardian.id),
                 };
-                Some((&half.seal(guardian.vault_key.public(), &context)?).into())
+                Some((&half.seal(&OperatingSystem, guardian.vault_key.public(), &context)?).into())
             }
             None => None,
         };
@@ -144,12 +154,16 @@ impl RawPatient {
         };
         let card_key = card.key()?.public();
         let message = pb::StartHelp {
-            help: Some(self.says(EmergencyHelp {
-                operator_id: wire.operator_id(),
-                help_id,
-                half: card.half.seal(to.entry.recipient_key(), &context)?,
-                ..self.help(card.patient, to.entry.id(), card_key)
-            })),
+            help: Some(
+                self.says(EmergencyHelp {
+                    operator_id: wire.operator_id(),
+                    help_id,
+                    half: card
+                        .half
+                        .seal(&OperatingSystem, to.entry.recipient_key(), &context)?,
+                    ..self.help(card.patient, to.entry.id(), card_key)
+                }),
+            ),
         };
         Ok((help_id, self.post(wire, "/v1/emergency/helps", &message).await?))
     }

@@ -5,8 +5,8 @@ use actors::{HOUR, institution::Charter};
 use anyhow::{Context, Result};
 use bytes::Bytes;
 use crypto::{
-    AccreditationSecret, DataKey, ExpectedPermission, OpenedPermission, RecipientSecret, SigningIdentity,
-    TextContext, UploadKey, seal_text,
+    AccreditationSecret, DataKey, ExpectedPermission, OpenedPermission, OperatingSystem, RecipientSecret,
+    SigningIdentity, TextContext, UploadKey, seal_text,
 };
 use protocol_spec::{
     bodies::{DownloadRequest, ReferenceRequest, StandbyTicket},
@@ -52,8 +52,11 @@ impl RawInstitution {
         name: &str,
         emergency: bool,
     ) -> Result<(Self, pb::EnrolInstitution)> {
-        let (identity, recipient) = (SigningIdentity::generate()?, RecipientSecret::generate()?);
-        let secret = AccreditationSecret::generate()?;
+        let (identity, recipient) = (
+            SigningIdentity::generate(&OperatingSystem)?,
+            RecipientSecret::generate(&OperatingSystem)?,
+        );
+        let secret = AccreditationSecret::generate(&OperatingSystem)?;
         let actor = Charter::of(pair(&identity))
             .named(name)
             .recipient(recipient.public().clone())
@@ -302,7 +305,12 @@ impl RawInstitution {
             operator_id: wire.operator_id(),
             request_id,
             expires: now_ms() + HOUR,
-            text: seal_text(patient.vault_key.public(), &context, "may we download?")?,
+            text: seal_text(
+                &OperatingSystem,
+                patient.vault_key.public(),
+                &context,
+                "may we download?",
+            )?,
             root_epoch: patient.list.claimed().root_epoch,
             purpose: Some(Purpose::TREAT),
             ..self.actor.download_request(patient.id)
@@ -323,7 +331,12 @@ impl RawInstitution {
             operator_id: wire.operator_id(),
             request_id,
             expires: now_ms() + HOUR,
-            text: seal_text(patient.vault_key.public(), &context, "may they download?")?,
+            text: seal_text(
+                &OperatingSystem,
+                patient.vault_key.public(),
+                &context,
+                "may they download?",
+            )?,
             root_epoch: patient.list.claimed().root_epoch,
             purpose: Some(Purpose::TREAT),
             ..self.actor.reference_request(second.id(), patient.id)

@@ -6,9 +6,9 @@ use actors::{HOUR, Patient, Setting, devices::listed};
 use anyhow::{Context, Result};
 use bytes::Bytes;
 use crypto::{
-    CollectionKey, ConditionsKey, DataKey, PermissionKey, RecipientSecret, RecoveryKeys, RecoverySecret,
-    RootKeyContext, SigningIdentity, TagKey, TextContext, UploadKey, VaultRootKey, open_root_key,
-    seal_root_key, seal_text,
+    CollectionKey, ConditionsKey, DataKey, OperatingSystem, PermissionKey, RecipientSecret, RecoveryKeys,
+    RecoverySecret, RootKeyContext, SigningIdentity, TagKey, TextContext, UploadKey, VaultRootKey,
+    open_root_key, seal_root_key, seal_text,
 };
 use protocol_spec::{
     attributes::Attributes,
@@ -77,8 +77,14 @@ pub struct Offer {
 impl RawPatient {
     /// Makes keys; enrols nobody.
     pub fn new() -> Result<Self> {
-        let (identity, signing) = (SigningIdentity::generate()?, SigningIdentity::generate()?);
-        let (recipient, root) = (RecipientSecret::generate()?, VaultRootKey::generate()?);
+        let (identity, signing) = (
+            SigningIdentity::generate(&OperatingSystem)?,
+            SigningIdentity::generate(&OperatingSystem)?,
+        );
+        let (recipient, root) = (
+            RecipientSecret::generate(&OperatingSystem)?,
+            VaultRootKey::generate(&OperatingSystem)?,
+        );
         let id = PatientId::from(&identity.public());
         let vault_key = root.vault_key(&id, 0)?;
         let device = DeviceId::from(&signing.public());
@@ -88,7 +94,9 @@ impl RawPatient {
             device_key: signing.public(),
             recipient_key: recipient.public(),
             vault_key: vault_key.public(),
-            sealed_name: root.seal_device_name(&a_device()?, &id, &device)?.into(),
+            sealed_name: root
+                .seal_device_name(&OperatingSystem, &a_device()?, &id, &device)?
+                .into(),
         };
         let list = first.sign(|message| identity.sign_bytes(message));
         Self::known(signing, list, (recipient, root))
@@ -215,7 +223,10 @@ impl RawPatient {
     /// The same patient on a device that this one has certified, and the message that adds it; `edit` may change the
     /// list before it is signed.
     pub fn adding(&self, edit: impl FnOnce(&mut DeviceList)) -> Result<(Self, pb::ChangeDevices)> {
-        let (signing, recipient) = (SigningIdentity::generate()?, RecipientSecret::generate()?);
+        let (signing, recipient) = (
+            SigningIdentity::generate(&OperatingSystem)?,
+            RecipientSecret::generate(&OperatingSystem)?,
+        );
         let list = self.adopting(&signing.public(), recipient.public(), edit)?;
         let root = VaultRootKey::from_bytes(self.root.expose());
         let mut added = Self::known(signing, list, (recipient, root))?;
@@ -253,7 +264,7 @@ impl RawPatient {
             added: Some(pb::NewDevice {
                 chain: Some((&chain).into()),
                 recipient_key: offer.recipient_key.clone(),
-                root_key: Some((&seal_root_key(&recipient, &context, &self.root)?).into()),
+                root_key: Some((&seal_root_key(&OperatingSystem, &recipient, &context, &self.root)?).into()),
                 approval: Bytes::copy_from_slice(&random::<32>()?),
             }),
             rotation: None,
@@ -274,15 +285,15 @@ impl RawPatient {
     }
 
     fn sealed_name(&self, device: &IdentityKey) -> Result<Bytes> {
-        let sealed = self
-            .root
-            .seal_device_name(&a_device()?, &self.id, &DeviceId::from(device))?;
+        let sealed =
+            self.root
+                .seal_device_name(&OperatingSystem, &a_device()?, &self.id, &DeviceId::from(device))?;
         Ok(sealed.into())
     }
 
     /// The message that removes a device from the list, of a vault without collections, and the new list.
     pub fn removing(&self, device: DeviceId) -> Result<(pb::ChangeDevices, Signed<DeviceList>)> {
-        let root = VaultRootKey::generate()?;
+        let root = VaultRootKey::generate(&OperatingSystem)?;
         let epoch = self.list.claimed().root_epoch + 1;
         let vault_key = root.vault_key(&self.id, epoch)?;
         let list = self.next_list(|list| {
@@ -290,8 +301,13 @@ impl RawPatient {
             list.root_epoch = epoch;
             list.vault_key = vault_key.public().clone();
         });
-        let sealed = seal_root_key(self.recipient.public(), &self.root_context(epoch), &root)?;
-        let previous = root.wrap_previous(&self.root, &self.id, epoch - 1)?;
+        let sealed = seal_root_key(
+            &OperatingSystem,
+            self.recipient.public(),
+            &self.root_context(epoch),
+            &root,
+        )?;
+        let previous = root.wrap_previous(&OperatingSystem, &self.root, &self.id, epoch - 1)?;
         let rotation = pb::Rotation {
             root_keys: vec![(&sealed).into(); list.claimed().devices.len()],
             previous_root_key: Bytes::copy_from_slice(previous.as_bytes()),
@@ -326,7 +342,7 @@ impl RawPatient {
 
     fn new_device(&self, device: &Self) -> Result<pb::NewDevice> {
         let context = device.root_context(self.list.claimed().root_epoch);
-        let sealed = seal_root_key(device.recipient.public(), &context, &self.root)?;
+        let sealed = seal_root_key(&OperatingSystem, device.recipient.public(), &context, &self.root)?;
         Ok(pb::NewDevice {
             chain: Some((&device.chain).into()),
             recipient_key: Bytes::copy_from_slice(device.recipient.public().as_bytes()),
@@ -366,10 +382,11 @@ impl RawPatient {
             operator_id: wire.operator_id(),
             request_id,
             expires: now_ms() + HOUR,
-            text: seal_text(to.recipient_key(), &context, "please upload")?,
+            text: seal_text(&OperatingSystem, to.recipient_key(), &context, "please upload")?,
             ..self.upload_request(to.id())
         });
-        let (permission_id, permission) = self.permission(wire, to, hash, &UploadKey::generate()?, edit)?;
+        let (permission_id, permission) =
+            self.permission(wire, to, hash, &UploadKey::generate(&OperatingSystem)?, edit)?;
         let message = pb::SubmitUploadRequest {
             request: Some(request),
             permission: Some(permission),
@@ -411,7 +428,7 @@ impl RawPatient {
     ) -> Result<(PermissionId, pb::Permission)> {
         let keys = records
             .iter()
-            .map(|_| DataKey::generate())
+            .map(|_| DataKey::generate(&OperatingSystem))
             .collect::<Result<Vec<_>, _>>()?;
         let bytes = records.iter().map(|record| record.stream_len).sum();
         self.permission(wire, to, request, &keys, |body| {
@@ -431,7 +448,7 @@ impl RawPatient {
         edit: impl FnOnce(&mut PermissionBody),
     ) -> Result<(PermissionId, pb::Permission)> {
         let permission_id = PermissionId::mint(now_ms(), random()?);
-        let mut key = PermissionKey::mint(&permission_id, keys)?;
+        let mut key = PermissionKey::mint(&OperatingSystem, &permission_id, keys)?;
         let permission = self.actor.permission(Kind::Upload).to(to).answers(request_hash);
         let mut body = PermissionBody {
             operator_id: wire.operator_id(),
@@ -441,11 +458,16 @@ impl RawPatient {
         };
         edit(&mut body);
         if body.conditions.is_some() {
-            key = PermissionKey::mint_with(&permission_id, keys, Some(&ConditionsKey::generate()?))?;
+            key = PermissionKey::mint_with(
+                &OperatingSystem,
+                &permission_id,
+                keys,
+                Some(&ConditionsKey::generate(&OperatingSystem)?),
+            )?;
             body.possession_key = key.possession();
         }
         let bytes = body.encode();
-        let wrap = key.seal(to.recipient_key(), &bytes)?;
+        let wrap = key.seal(&OperatingSystem, to.recipient_key(), &bytes)?;
         let sign = |message: &[u8]| self.device.sign(message);
         let signed = SignedPermission::sign(bytes, wrap, self.chain.clone(), sign)?;
         Ok((permission_id, (&signed).into()))
@@ -579,7 +601,7 @@ impl RawPatient {
         collection: Collection,
         edit: impl FnOnce(&mut PermissionBody),
     ) -> Result<(PermissionId, pb::Permission)> {
-        let key = CollectionKey::generate()?;
+        let key = CollectionKey::generate(&OperatingSystem)?;
         self.permission(wire, to, request, &key, |body| {
             body.kind = Kind::Download;
             body.collection = Some(CollectionSelector {
@@ -611,7 +633,7 @@ impl RawPatient {
         asker: &Institution,
     ) -> Result<pb::SubmitDenial> {
         let context = TextContext::to_institution(request_id, &self.id, &asker.id());
-        let text = seal_text(asker.recipient_key(), &context, "no")?;
+        let text = seal_text(&OperatingSystem, asker.recipient_key(), &context, "no")?;
         let denial = self.actor.denial(request_id, request_hash, asker.id());
         Ok(self.denies(Denial { text, ..denial }))
     }

@@ -5,8 +5,8 @@ use std::time::Duration;
 use anyhow::{Context, Result, ensure};
 use bytes::Bytes;
 use crypto::{
-    CollectionKey, LinkCode, LinkNonce, RecipientSecret, RootKeyContext, SigningIdentity, VaultRootKey,
-    WrappedKey, open_root_key, seal_root_key,
+    CollectionKey, LinkCode, LinkNonce, OperatingSystem, RecipientSecret, RootKeyContext, SigningIdentity,
+    VaultRootKey, WrappedKey, open_root_key, seal_root_key,
 };
 use protocol_spec::{
     collection::Collection,
@@ -33,10 +33,18 @@ pub struct Newcomer {
 impl Newcomer {
     /// Makes its keys, and offers them.
     pub async fn offer(wire: &Wire) -> Result<Self> {
-        let (device, recipient) = (SigningIdentity::generate()?, RecipientSecret::generate()?);
-        let nonce = LinkNonce::generate()?;
+        let (device, recipient) = (
+            SigningIdentity::generate(&OperatingSystem)?,
+            RecipientSecret::generate(&OperatingSystem)?,
+        );
+        let nonce = LinkNonce::generate(&OperatingSystem)?;
         let commitment = nonce.commitment();
-        let code = LinkCode::generate(&device.public(), recipient.public(), &commitment)?;
+        let code = LinkCode::generate(
+            &OperatingSystem,
+            &device.public(),
+            recipient.public(),
+            &commitment,
+        )?;
         let newcomer = Self {
             name: DeviceId::from(&device.public()).to_string(),
             device,
@@ -137,7 +145,7 @@ impl RawPatient {
         let shown: pb::DeviceLists = self.get(wire, "/v1/vault/devices").await?.message()?;
         self.actor.list = Signed::try_from(shown.lists.last().cloned())?;
         let vault: pb::CollectionList = self.get(wire, "/v1/vault/collections").await?.message()?;
-        let root = VaultRootKey::generate()?;
+        let root = VaultRootKey::generate(&OperatingSystem)?;
         let before = self.list.claimed().root_epoch;
         let vault_key = root.vault_key(&self.id, before + 1)?;
         let name = Name::try_from("a device".to_owned())?;
@@ -147,7 +155,7 @@ impl RawPatient {
             .devices
             .iter()
             .map(|device| {
-                let sealed = root.seal_device_name(&name, &self.id, &device.id());
+                let sealed = root.seal_device_name(&OperatingSystem, &name, &self.id, &device.id());
                 sealed.map(Bytes::from)
             })
             .collect();
@@ -168,16 +176,19 @@ impl RawPatient {
                 device: device.id(),
             };
             let to = RecipientKey::try_from(keys.recipient_key.as_ref())?;
-            let other = VaultRootKey::generate()?;
+            let other = VaultRootKey::generate(&OperatingSystem)?;
             let sealed = if opens.root_key || device.id() == self.device_id() {
-                seal_root_key(&to, &context, &root)?
+                seal_root_key(&OperatingSystem, &to, &context, &root)?
             } else {
-                seal_root_key(&to, &context, &other)?
+                seal_root_key(&OperatingSystem, &to, &context, &other)?
             };
             root_keys.push((&sealed).into());
         }
         let previous = match opens.previous {
-            true => Bytes::copy_from_slice(root.wrap_previous(&self.root, &self.id, before)?.as_bytes()),
+            true => Bytes::copy_from_slice(
+                root.wrap_previous(&OperatingSystem, &self.root, &self.id, before)?
+                    .as_bytes(),
+            ),
             false => Bytes::copy_from_slice(&random::<104>()?),
         };
         let collections = vault.collections.iter();
@@ -214,7 +225,7 @@ impl RawPatient {
             key_wraps.push(match (wrap.is_empty(), opens, key) {
                 (true, ..) => Bytes::new(),
                 (false, true, Ok(key)) => {
-                    let wrap = root.wrap_collection_key(&key, &self.id, &collection)?;
+                    let wrap = root.wrap_collection_key(&OperatingSystem, &key, &self.id, &collection)?;
                     Bytes::copy_from_slice(wrap.as_bytes())
                 }
                 _ => Bytes::copy_from_slice(&random::<104>()?),
@@ -226,7 +237,12 @@ impl RawPatient {
         };
         let next = match opens {
             true => {
-                let wrap = root.wrap_collection_key(&CollectionKey::generate()?, &self.id, &next)?;
+                let wrap = root.wrap_collection_key(
+                    &OperatingSystem,
+                    &CollectionKey::generate(&OperatingSystem)?,
+                    &self.id,
+                    &next,
+                )?;
                 Bytes::copy_from_slice(wrap.as_bytes())
             }
             false => Bytes::copy_from_slice(&random::<104>()?),
@@ -236,7 +252,9 @@ impl RawPatient {
         Ok(pb::CollectionEpochs {
             collection_id: old.collection_id.clone(),
             sealed_name: match opens {
-                true => root.seal_collection_name(&name, &self.id, &id)?.into(),
+                true => root
+                    .seal_collection_name(&OperatingSystem, &name, &self.id, &id)?
+                    .into(),
                 false => Bytes::copy_from_slice(&random::<136>()?),
             },
             key_wraps,

@@ -1,7 +1,7 @@
 //! A server whose registrar's key the test itself holds.
 
 use anyhow::Result;
-use crypto::SigningIdentity;
+use crypto::{OperatingSystem, SigningIdentity};
 use data_encoding::BASE32_NOPAD;
 use protocol_spec::defence::Defence;
 use tempfile::TempDir;
@@ -39,7 +39,7 @@ impl RawWorld {
     /// The same, started by a shell script that ends with `exec "$@"`.
     pub async fn start_in(shell: &str, extra: &[&str], off: &[Defence]) -> Result<Self> {
         let folder = TempDir::new()?;
-        let registrar = SigningIdentity::generate()?;
+        let registrar = SigningIdentity::generate(&OperatingSystem)?;
         let key = BASE32_NOPAD
             .encode(registrar.public().as_bytes())
             .to_ascii_lowercase();

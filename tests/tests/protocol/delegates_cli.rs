@@ -10,7 +10,7 @@ use std::{
 };
 
 use anyhow::{Context, Result, ensure};
-use crypto::{DelegatedKeyContext, RecipientSecret, open_delegated_key};
+use crypto::{DelegatedKeyContext, OperatingSystem, RecipientSecret, open_delegated_key};
 use prost::Message;
 use protocol_spec::{
     bodies::{DelegatedKey, Delegation, VaultKeyStatement},
@@ -507,7 +507,7 @@ fn an_injected_delegate_key_gets_no_wrap() -> Result<()> {
         let (world, liar) = World::start_behind_liar()?;
         let (child, _) = world.patient("child")?;
         let (mother, mother_id) = world.patient("mother")?;
-        let operators = RecipientSecret::generate()?;
+        let operators = RecipientSecret::generate(&OperatingSystem)?;
         let (public, path) = (operators.public().clone(), format!("/v1/patients/{mother_id}"));
         liar.tell(move |asked, body| {
             let Ok(mut info) = pb::PatientInfo::decode(body.clone()) else {

@@ -5,7 +5,10 @@ mod malicious;
 use std::{collections::BTreeSet, fs, time::Duration};
 
 use anyhow::{Context, Result, ensure};
-use crypto::{CardHalf, CollectionKey, ExpectedPermission, OpenedPermission, ServerHalf, SigningIdentity};
+use crypto::{
+    CardHalf, CollectionKey, ExpectedPermission, OpenedPermission, OperatingSystem, ServerHalf,
+    SigningIdentity,
+};
 use protocol_spec::{defence::Defence, messages as pb, permission::SignedPermission, problem::Problem};
 use serde_json::Value;
 use tests::{
@@ -368,8 +371,14 @@ async fn either_half_alone_opens_nothing() -> Result<()> {
             CardHalf::from_bytes(card.half.expose()),
             ServerHalf::from_bytes(card.half.expose()),
         ),
-        (CardHalf::generate()?, ServerHalf::from_bytes(card.share.expose())),
-        (CardHalf::from_bytes(card.half.expose()), ServerHalf::generate()?),
+        (
+            CardHalf::generate(&OperatingSystem)?,
+            ServerHalf::from_bytes(card.share.expose()),
+        ),
+        (
+            CardHalf::from_bytes(card.half.expose()),
+            ServerHalf::generate(&OperatingSystem)?,
+        ),
     ] {
         ensure!(!opens(&half, &share)?, "one half opened it");
     }
@@ -415,7 +424,7 @@ async fn an_institution_without_the_card_opens_nothing() -> Result<()> {
     let attack = async |world: &mut RawWorld| {
         let (_, _, card) = prepared(world, false).await?;
         let ambulance = world.ambulance("Ambulance").await?;
-        let message = ambulance.opening(&world.wire, &card, &SigningIdentity::generate()?)?;
+        let message = ambulance.opening(&world.wire, &card, &SigningIdentity::generate(&OperatingSystem)?)?;
         ambulance.send_opening(&world.wire, &message).await
     };
     defended(&[Defence::EmergencyCard], Problem::NotPermitted, attack).await

@@ -3,7 +3,7 @@
 
 use anyhow::{Result, ensure};
 use bytes::Bytes;
-use crypto::{RecipientSecret, SigningIdentity};
+use crypto::{OperatingSystem, RecipientSecret, SigningIdentity};
 use protocol_spec::{
     bodies::{Accreditation, InstitutionKeys},
     defence::Defence,
@@ -41,7 +41,7 @@ async fn an_accredited_institution_enrols_once_and_stands_in_the_directory() -> 
 #[tokio::test]
 async fn an_institution_without_the_registrars_signature_is_refused() -> Result<()> {
     let attack = async |world: &mut RawWorld| {
-        let impostor = SigningIdentity::generate()?;
+        let impostor = SigningIdentity::generate(&OperatingSystem)?;
         let (clinic, message) = RawInstitution::enrolment(&world.wire, &impostor, "City Hospital")?;
         let answer = clinic.post(&world.wire, "/v1/institutions", &message).await?;
         let page: pb::DirectoryEvents = clinic.get(&world.wire, EVENTS).await?.message()?;
@@ -61,7 +61,12 @@ async fn a_hospital_of_the_operators_making_is_given_nothing() -> Result<()> {
     let attack = async |without: &[Defence]| -> Result<bool> {
         let world = World::start_without(&off)?;
         let wire = Wire::connect(world.server.link()).await?;
-        let fake = RawInstitution::enrol(&wire, &SigningIdentity::generate()?, "City Hospital").await?;
+        let fake = RawInstitution::enrol(
+            &wire,
+            &SigningIdentity::generate(&OperatingSystem)?,
+            "City Hospital",
+        )
+        .await?;
         let (patient, _) = world.patient("patient")?;
         let ask = ["upload", "request", "--to", "City Hospital", "--text", "please"];
         let answer = patient.without(without).command(&ask)?.output()?;
@@ -216,7 +221,7 @@ async fn an_accreditation_covers_its_name_and_keys_only() -> Result<()> {
             Ok(())
         },
         |body| {
-            body.recipient_key_hash = RecipientSecret::generate()?.public().digest();
+            body.recipient_key_hash = RecipientSecret::generate(&OperatingSystem)?.public().digest();
             Ok(())
         },
     ];
@@ -226,7 +231,7 @@ async fn an_accreditation_covers_its_name_and_keys_only() -> Result<()> {
     }
     // Without the comparison, the request would still be refused: it is signed by another than it names.
     let of_another = |body: &mut Accreditation| {
-        body.institution_id = InstitutionId::from(&SigningIdentity::generate()?.public());
+        body.institution_id = InstitutionId::from(&SigningIdentity::generate(&OperatingSystem)?.public());
         Ok(())
     };
     let answer = enrol_with(&RawWorld::start().await?, of_another).await?;

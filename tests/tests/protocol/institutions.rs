@@ -2,7 +2,7 @@
 //! `institutions_cli`.
 
 use anyhow::{Context, Result};
-use crypto::RecipientSecret;
+use crypto::{OperatingSystem, RecipientSecret};
 use protocol_spec::{
     bodies::TerminalRemoval, defence::Defence, ids::PermissionId, messages as pb, mirror::Directory,
     problem::Problem, statement::Signed,
@@ -28,7 +28,11 @@ async fn wait(milliseconds: u64) {
 async fn a_forked_chain_is_refused() -> Result<()> {
     let attack = async |world: &mut RawWorld| {
         let mut hospital = world.institution("Hospital North").await?;
-        let fork = hospital.rotation(&world.registrar, &RecipientSecret::generate()?, |_| ())?;
+        let fork = hospital.rotation(
+            &world.registrar,
+            &RecipientSecret::generate(&OperatingSystem)?,
+            |_| (),
+        )?;
         hospital.rotate(&world.wire, &world.registrar, 1000).await?;
         hospital.send_rotation(&world.wire, &fork).await
     };
@@ -40,7 +44,7 @@ async fn a_forked_chain_is_refused() -> Result<()> {
 async fn a_rotation_that_is_replayed_after_the_next_is_refused() -> Result<()> {
     let attack = async |world: &mut RawWorld| {
         let mut hospital = world.institution("Hospital North").await?;
-        let second = RecipientSecret::generate()?;
+        let second = RecipientSecret::generate(&OperatingSystem)?;
         let first_rotation = hospital.rotation(&world.registrar, &second, |_| ())?;
         hospital
             .send_rotation(&world.wire, &first_rotation)
@@ -68,11 +72,15 @@ async fn a_rotation_that_is_replayed_after_the_next_is_refused() -> Result<()> {
 async fn a_chain_with_a_gap_is_refused() -> Result<()> {
     let attack = async |world: &mut RawWorld| {
         let hospital = world.institution("Hospital North").await?;
-        let gap = hospital.rotation(&world.registrar, &RecipientSecret::generate()?, |keys| {
-            if let Some(place) = &mut keys.succession {
-                place.sequence = 2;
-            }
-        })?;
+        let gap = hospital.rotation(
+            &world.registrar,
+            &RecipientSecret::generate(&OperatingSystem)?,
+            |keys| {
+                if let Some(place) = &mut keys.succession {
+                    place.sequence = 2;
+                }
+            },
+        )?;
         hospital.send_rotation(&world.wire, &gap).await
     };
     defended(&[Defence::Succession], Problem::ChainConflict, attack).await
@@ -109,8 +117,8 @@ async fn another_institutions_recipient_key_cannot_be_rotated_to() -> Result<()>
 async fn a_rotation_without_the_registrar_is_refused() -> Result<()> {
     let attack = async |world: &mut RawWorld| {
         let hospital = world.institution("Hospital North").await?;
-        let thief = crypto::SigningIdentity::generate()?;
-        let message = hospital.rotation(&thief, &RecipientSecret::generate()?, |_| ())?;
+        let thief = crypto::SigningIdentity::generate(&OperatingSystem)?;
+        let message = hospital.rotation(&thief, &RecipientSecret::generate(&OperatingSystem)?, |_| ())?;
         hospital.send_rotation(&world.wire, &message).await
     };
     let off = [Defence::StatementSignatures, Defence::Accreditation];
@@ -322,7 +330,11 @@ async fn a_terminal_does_not_decide_for_its_institution() -> Result<()> {
     // Also with the institution's own statements, which a terminal may have come by.
     let world = RawWorld::start().await?;
     let (hospital, terminal, _) = uploading(&world, |_| ()).await?;
-    let rotation = hospital.rotation(&world.registrar, &RecipientSecret::generate()?, |_| ())?;
+    let rotation = hospital.rotation(
+        &world.registrar,
+        &RecipientSecret::generate(&OperatingSystem)?,
+        |_| (),
+    )?;
     let answers = [
         terminal
             .post(&world.wire, "/v1/institutions/rotation", &rotation)

@@ -7,6 +7,7 @@ use client_sdk::{
     Error, Institution,
     keystore::{KeyStore, KeyStoreDouble},
 };
+use crypto::OperatingSystem;
 use protocol_spec::messages as pb;
 use serde_json::Value;
 use tests::harness::{Cli, World, text};
@@ -297,7 +298,7 @@ fn a_retired_institution_is_shown_as_such_and_nothing_is_sealed_to_it() -> Resul
 async fn an_institution_works_with_keys_in_a_store_of_its_own() -> Result<()> {
     let world = World::start()?;
     let (patient, _) = world.patient("alice")?;
-    let store = Arc::new(KeyStoreDouble::new()?);
+    let store = Arc::new(KeyStoreDouble::new(Arc::new(OperatingSystem))?);
     let keys: Arc<dyn KeyStore> = store.clone();
     let home = world.path("hsm");
     let (_, request) = Institution::request_with(&home, keys.clone(), "St. Anna")?;
@@ -332,7 +333,7 @@ async fn an_institution_works_with_keys_in_a_store_of_its_own() -> Result<()> {
     let refused = hospital.send_upload(permission, &[source], &()).await;
     ensure!(matches!(refused, Err(Error::KeyStore(_))), "{refused:?}");
     store.refuse(false);
-    let other: Arc<dyn KeyStore> = Arc::new(KeyStoreDouble::new()?);
+    let other: Arc<dyn KeyStore> = Arc::new(KeyStoreDouble::new(Arc::new(OperatingSystem))?);
     ensure!(matches!(
         Institution::open_with(&home, other),
         Err(Error::Usage(_))

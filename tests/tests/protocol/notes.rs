@@ -1,7 +1,7 @@
 //! Notes about permissions by the real programs: the institution reads them, the history proves them, nobody else writes or sees one.
 
 use anyhow::{Result, ensure};
-use crypto::{TextContext, seal_text};
+use crypto::{OperatingSystem, TextContext, seal_text};
 use protocol_spec::{
     bodies::Note,
     defence::Defence,
@@ -139,7 +139,12 @@ async fn a_note_about_another_permission_is_refused() -> Result<()> {
             permission_hash: Sha256Digest::of(b"another"),
             patient_id: permission.patient_id,
             institution_id: permission.institution_id,
-            text: seal_text(hospital.entry.recipient_key(), &context, "hello")?,
+            text: seal_text(
+                &OperatingSystem,
+                hospital.entry.recipient_key(),
+                &context,
+                "hello",
+            )?,
         };
         let signed = Signed::sign(note, |message| patient.key().signing.sign_bytes(message));
         let message = pb::SubmitNote {

@@ -4,7 +4,7 @@ use std::{fs, path::Path};
 
 use anyhow::{Context, Result, ensure};
 use bytes::Bytes;
-use crypto::SigningIdentity;
+use crypto::{OperatingSystem, SigningIdentity};
 use prost::Message;
 use protocol_spec::{
     bodies::Program, defence::Defence, field::Name, hash::Sha256Digest, ids::RegistrarId, keys::IdentityKey,
@@ -54,13 +54,13 @@ async fn bring(wire: &Wire, message: &pb::PublishProgram) -> Result<Answer> {
 #[tokio::test]
 async fn a_server_takes_no_program_of_somebody_elses() -> Result<()> {
     let attack = async |world: &mut RawWorld| {
-        let stranger = SigningIdentity::generate()?;
+        let stranger = SigningIdentity::generate(&OperatingSystem)?;
         let evil = program(&world.registrar.public(), &stranger, |_| ())?;
         bring(&world.wire, &evil).await
     };
     defended(&[Defence::StatementSignatures], Problem::NotPermitted, attack).await?;
     let world = RawWorld::start().await?;
-    let stranger = SigningIdentity::generate()?.public();
+    let stranger = SigningIdentity::generate(&OperatingSystem)?.public();
     let of_another = program(&stranger, &world.registrar, |_| ())?;
     let answer = bring(&world.wire, &of_another).await?;
     ensure!(answer.problem() == Some(Problem::NotPermitted), "{answer:?}");
@@ -244,9 +244,13 @@ async fn a_client_believes_no_program_of_the_operators_making() -> Result<()> {
     let evil = world.path("evil");
     fs::write(&evil, b"an evil program")?;
     let hash = Sha256Digest::of(b"an evil program");
-    let message = program(&registrar, &SigningIdentity::generate()?, |program| {
-        program.file_hash = hash;
-    })?;
+    let message = program(
+        &registrar,
+        &SigningIdentity::generate(&OperatingSystem)?,
+        |program| {
+            program.file_hash = hash;
+        },
+    )?;
     bring(&wire, &message).await?.message::<pb::ProgramPublished>()?;
     play(&[Defence::StatementSignatures], |without| {
         let patient = if without.is_empty() { &patient } else { &control };

@@ -12,7 +12,7 @@ use std::{
 };
 
 use anyhow::{Context, Result, ensure};
-use crypto::{RecoverySecret, RecoveryWords};
+use crypto::{OperatingSystem, RecoverySecret, RecoveryWords};
 use protocol_spec::defence::Defence;
 use serde_json::Value;
 use tests::harness::{Cli, Refused, World, kept, text, with_defences_off};
@@ -314,7 +314,7 @@ fn a_drill_proves_the_kit_and_changes_nothing() -> Result<()> {
     let (others, _) = kit(&other, &world.path("other.pdf"))?;
     let refused = patient.fed(&others).fail(&["recovery", "drill"])?;
     assert!(refused.text.contains("another vault"), "{refused:?}");
-    let nobodys = RecoverySecret::generate()?.words()?.phrase();
+    let nobodys = RecoverySecret::generate(&OperatingSystem)?.words()?.phrase();
     let refused = patient.fed(&nobodys).fail(&["recovery", "drill"])?;
     assert_eq!(code(&refused), "unknown-recovery", "{refused:?}");
     Ok(())

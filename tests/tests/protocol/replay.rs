@@ -2,7 +2,7 @@
 
 use anyhow::{Context, Result, ensure};
 use bytes::Bytes;
-use crypto::SigningIdentity;
+use crypto::{OperatingSystem, SigningIdentity};
 use http_body_util::Full;
 use prost::Message;
 use protocol_spec::{
@@ -292,7 +292,7 @@ async fn who_has_not_opened_the_wrap_presents_nothing() -> Result<()> {
     let attack = async |world: &mut RawWorld| {
         let scene = Scene::set(world).await?;
         let (call, _) = scene.presentation(world).await?;
-        let guessed = SigningIdentity::generate()?;
+        let guessed = SigningIdentity::generate(&OperatingSystem)?;
         world
             .wire
             .present(&call, scene.hospital.key(), scene.pop(&guessed))
@@ -316,7 +316,7 @@ async fn nobody_uploads_without_a_permission_of_hers() -> Result<()> {
         let call = RawInstitution::presentation(offer.permission_id, &delivery)?;
         let pop = Key {
             id: &offer.permission_id.to_string(),
-            signing: &SigningIdentity::generate()?,
+            signing: &SigningIdentity::generate(&OperatingSystem)?,
         };
         wire.present(&call, forger.key(), pop).await
     };

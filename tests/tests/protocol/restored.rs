@@ -8,7 +8,7 @@ use std::{
 };
 
 use anyhow::{Context, Result, bail, ensure};
-use crypto::SigningIdentity;
+use crypto::{OperatingSystem, SigningIdentity};
 use prost::Message;
 use protocol_spec::{bodies::Restoration, defence::Defence, messages as pb, statement::Signed};
 use serde_json::Value;
@@ -153,7 +153,7 @@ fn an_operator_alone_restores_nothing() -> Result<()> {
     let ask = prepared(&old, "restoration")?;
     let mut file: pb::RestorationFile = protocol_spec::messages::decode(&fs::read(&ask)?)?;
     let body = Signed::<Restoration>::try_from(file.by_operator.clone())?;
-    let thief = SigningIdentity::generate()?;
+    let thief = SigningIdentity::generate(&OperatingSystem)?;
     let signed = Signed::sign(body.claimed().clone(), |message| thief.sign_bytes(message));
     file.by_registrar = Some(signed.to_message());
     let forged = old.scene.world.path("forged");

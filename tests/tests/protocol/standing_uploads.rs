@@ -4,7 +4,7 @@ use std::fs;
 
 use anyhow::{Context, Result};
 use crypto::{
-    ExpectedPermission, OpenedPermission, UploadKey,
+    ExpectedPermission, OpenedPermission, OperatingSystem, UploadKey,
     content::{RecordContext, open_manifest, seal_manifest},
 };
 use protocol_spec::{
@@ -100,7 +100,7 @@ async fn each_record_has_a_key_of_its_own() -> Result<()> {
         let key = opened
             .keys
             .record_key(&context.patient, &context.record, &context.version);
-        let manifest = seal_manifest(&key, &context, b"a manifest")?;
+        let manifest = seal_manifest(&OperatingSystem, &key, &context, b"a manifest")?;
         sealed.push((key, context, manifest));
     }
     for (i, (key, ..)) in sealed.iter().enumerate() {

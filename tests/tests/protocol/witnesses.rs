@@ -6,7 +6,7 @@ use std::{
 };
 
 use anyhow::{Context, Result, bail, ensure};
-use crypto::SigningIdentity;
+use crypto::{OperatingSystem, SigningIdentity};
 use http::StatusCode;
 use protocol_spec::{
     defence::Defence,
@@ -263,7 +263,7 @@ pub(crate) struct OwnLog {
 
 impl OwnLog {
     pub(crate) fn new() -> Result<Self> {
-        let signing = SigningIdentity::generate()?;
+        let signing = SigningIdentity::generate(&OperatingSystem)?;
         let key = log_key(&signing.public())?;
         let leaves = (0..8_u8).map(|number| vec![number]).collect();
         Ok(Self { signing, key, leaves })

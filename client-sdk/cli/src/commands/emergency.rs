@@ -171,7 +171,7 @@ pub(crate) async fn run(context: &Context, command: Command) -> Result<(), Failu
 async fn card(context: &Context, pdf: &Path, limits: &LimitOptions) -> Result<(), Failure> {
     let file = NewFile::at(pdf)?;
     let patient = context.patient().await?;
-    let card = EmergencyCard::generate()?;
+    let card = EmergencyCard::generate(&patient)?;
     let page = SecretPage::write(file, &patient.card_sheet(&card)?)?;
     let bar = Bar::records("Re-wrapping", context.json());
     let made = patient.use_card(&card, &limits.into(), &bar).await?;

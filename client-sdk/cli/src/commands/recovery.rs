@@ -115,7 +115,7 @@ async fn kit(context: &Context, pdf: Option<&Path>, before: Option<&Path>) -> Re
     let file = pdf.map(NewFile::at).transpose()?;
     let patient = context.patient().await?;
     let before = words_before(&patient, before, terminal).await?;
-    let kit = Kit::generate()?;
+    let kit = Kit::generate(&patient)?;
     let page = match file {
         Some(file) => Some(SecretPage::write(file, &patient.kit_sheet(&kit)?)?),
         None => None,

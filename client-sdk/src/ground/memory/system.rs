@@ -1,12 +1,12 @@
 //! Clocks that stand still until somebody moves them, and chance that comes again.
 
 use std::{
-    io,
     sync::{Arc, Mutex, MutexGuard, PoisonError},
     task::{Poll, Waker},
     time::Duration,
 };
 
+use crypto::SecureRandom;
 use futures_util::future::{BoxFuture, poll_fn};
 
 use crate::ground::{System, system::millis};
@@ -94,9 +94,11 @@ impl System for StillSystem {
     fn hold_up(&self, time: Duration) {
         self.advance(time);
     }
+}
 
+impl SecureRandom for StillSystem {
     /// BLAKE3(seed ‖ how often chance was asked for), as long as it is needed.
-    fn chance(&self, bytes: &mut [u8]) -> io::Result<()> {
+    fn fill(&self, bytes: &mut [u8]) -> Result<(), crypto::Error> {
         let mut state = self.state();
         let mut hasher = blake3::Hasher::new();
         hasher.update(&state.seed.to_be_bytes());

@@ -1,10 +1,11 @@
 //! The clocks and the chance of the operating system.
 
 use std::{
-    io, thread,
+    thread,
     time::{Duration, Instant, SystemTime, UNIX_EPOCH},
 };
 
+use crypto::{OperatingSystem, SecureRandom};
 use futures_util::future::BoxFuture;
 use protocol_spec::defence::clock_ahead;
 
@@ -41,8 +42,10 @@ impl System for Native {
     fn hold_up(&self, time: Duration) {
         thread::sleep(time);
     }
+}
 
-    fn chance(&self, bytes: &mut [u8]) -> io::Result<()> {
-        getrandom::fill(bytes).map_err(io::Error::other)
+impl SecureRandom for Native {
+    fn fill(&self, bytes: &mut [u8]) -> Result<(), crypto::Error> {
+        OperatingSystem.fill(bytes)
     }
 }

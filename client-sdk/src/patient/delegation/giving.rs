@@ -88,7 +88,9 @@ fn delegation_body(vault: &Vault, to: PatientId, terms: &DelegationTerms) -> Res
         .check_given(terms.not_before, terms.not_after)?;
     let id = vault.session.system().id(DelegationId::mint)?;
     let (name, known) = (Name::try_from(terms.name.clone())?, vault.keys.known());
-    let sealed = known.root()?.seal_delegate_name(&name, &vault.id(), &id)?;
+    let sealed = known
+        .root()?
+        .seal_delegate_name(vault.session.system(), &name, &vault.id(), &id)?;
     let collections = Scope::new(terms.collections.clone())
         .map_err(|_| Error::Usage("name one or more collections, and not the one of your own keys".into()))?;
     Ok(Delegation {
@@ -171,7 +173,7 @@ async fn seal_keys(
             collection_id: collection.id,
             epoch: collection.epoch,
             root_epoch: receiver.root_epoch,
-            key: seal_delegated_key(&receiver.vault_key, &context, key)?,
+            key: seal_delegated_key(vault.session.system(), &receiver.vault_key, &context, key)?,
         };
         Ok::<_, Error>(vault.keys.statement(body))
     };

@@ -13,7 +13,7 @@ use protocol_spec::{
 use zeroize::Zeroizing;
 
 use crate::{
-    Progress, Result,
+    Patient, Progress, Result,
     paper::{BOLD, LEFT, MONO, PdfPage, REGULAR, WIDTH},
     patient::{
         emergency::{self, EmergencyLimits, guardians},
@@ -28,11 +28,11 @@ pub struct EmergencyCard {
 }
 
 impl EmergencyCard {
-    /// Makes a card with a new half.
+    /// Makes a card with a new half, for this patient.
     /// Errors: when the system has no random bytes.
-    pub fn generate() -> Result<Self> {
+    pub fn generate(patient: &Patient) -> Result<Self> {
         Ok(Self {
-            half: CardHalf::generate()?,
+            half: CardHalf::generate(patient.vault.session().system())?,
         })
     }
 
@@ -196,9 +196,9 @@ mod tests {
         let fixed = [[0; 32], [0xff; 32], [0x5a; 32]].map(|bytes| EmergencyCard {
             half: CardHalf::from_bytes(&bytes),
         });
-        fixed
-            .into_iter()
-            .chain((0..5).map(|_| EmergencyCard::generate().unwrap()))
+        fixed.into_iter().chain((0..5).map(|_| EmergencyCard {
+            half: CardHalf::generate(&crypto::OperatingSystem).unwrap(),
+        }))
     }
 
     /// EMG-3

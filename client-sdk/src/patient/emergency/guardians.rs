@@ -95,7 +95,7 @@ pub(in crate::patient) async fn add_guardian(
             "the waiting time is from 1 second to 30 days".into(),
         ));
     }
-    let half = CardHalf::generate()?;
+    let half = CardHalf::generate(vault.session.system())?;
     let key = vault.session.patients.vault_key(guardian).await?;
     let context = HalfContext {
         patient: vault.id(),
@@ -107,7 +107,7 @@ pub(in crate::patient) async fn add_guardian(
             guardian_id: guardian,
             wait,
         },
-        half: half.seal(&key.vault_key, &context)?,
+        half: half.seal(vault.session.system(), &key.vault_key, &context)?,
         root_epoch: key.root_epoch,
     };
     emergency::put_emergency(vault, &half, Some(guarded), limits).await
@@ -209,7 +209,7 @@ pub(in crate::patient) async fn help(
         guardian_id: vault.id(),
         institution_id: to.id(),
         card_key: terms.card_key,
-        half: half.seal(to.recipient_key(), &context)?,
+        half: half.seal(vault.session.system(), to.recipient_key(), &context)?,
     };
     let help = vault.keys.statement(help);
     let message = submitted::StartHelp { help };

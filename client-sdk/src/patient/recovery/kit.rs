@@ -25,10 +25,10 @@ pub struct Kit {
 }
 
 impl Kit {
-    /// Makes a kit with new words.
+    /// Makes a kit with new words, for this patient.
     /// Errors: when the system has no random bytes.
-    pub fn generate() -> Result<Self> {
-        let secret = RecoverySecret::generate()?;
+    pub fn generate(patient: &Patient) -> Result<Self> {
+        let secret = RecoverySecret::generate(patient.vault.session().system())?;
         let words = secret.words()?;
         Ok(Self { secret, words })
     }

@@ -110,7 +110,7 @@ async fn restore(
         return Err(Error::tampered("the vault")("the shares are of another patient"));
     }
     let list_made = member.keys.known().newest().created;
-    let own = DeviceKeys::generate()?;
+    let own = DeviceKeys::generate(home.system())?;
     let newcomer = Newcomer {
         device_key: own.signing.public(),
         recipient_key: own.recipient.public(),
@@ -209,7 +209,7 @@ impl RecoveringMachine {
     /// Makes the key, in a home of its own. Errors: [`Error::HomeExists`] and others.
     pub async fn prepare(home: impl Into<Ground>, unlock: &Unlock) -> Result<Self> {
         let place = ClosedHome::at(home);
-        let key = RecipientSecret::generate()?;
+        let key = RecipientSecret::generate(place.system())?;
         let principal = Principal::new(Kind::Recovering, CheckString::of(key.public()));
         let (at, unlock, seed) = (place.clone(), unlock.clone(), key.expose_seed());
         let home = blocking(move || at.create(&principal, seed.as_slice(), &unlock, &[])).await?;

@@ -100,9 +100,9 @@ pub(in crate::patient) async fn new_trustees(
     trustees: &[Trustee],
 ) -> Result<NewTrustees> {
     let holders = check_trustees(vault, threshold, trustees)?;
-    let secret = RecoverySecret::generate()?;
+    let secret = RecoverySecret::generate(vault.session.system())?;
     let identity = secret.keys()?.identity;
-    let shares = secret.divide(threshold, holders)?;
+    let shares = secret.divide(vault.session.system(), threshold, holders)?;
     let (patient_id, recovery_key) = (vault.id(), identity.public());
     let body = RecoveryShares {
         created: vault.session.system().now_ms(),
@@ -153,7 +153,7 @@ pub(in crate::patient) async fn return_share(
         .vault_key(held.root_epoch())
         .ok_or_else(|| held.wrong("is sealed to a key that the vault never had"))?;
     let share = held.open(key, &ShareReader::patient(&vault.id()));
-    held.give_back(&share.map_err(|_| held.not_opened())?)
+    held.give_back(vault.session.system(), &share.map_err(|_| held.not_opened())?)
 }
 
 fn check_trustees(vault: &Vault, threshold: u8, trustees: &[Trustee]) -> Result<u8> {
@@ -187,12 +187,17 @@ async fn entrust(
     let (sealed, holder, root_epoch): (SealedBytes, _, _) = match trustee {
         Trustee::Patient(id) => {
             let key = vault.session.patients.vault_key(*id).await?;
-            let sealed = share.seal(&key.vault_key, division, &ShareReader::patient(id))?;
+            let sealed = share.seal(
+                vault.session.system(),
+                &key.vault_key,
+                division,
+                &ShareReader::patient(id),
+            )?;
             (sealed, Holder::PatientId(copy(id.as_bytes())), key.root_epoch)
         }
         Trustee::Institution(entry) => {
             let reader = ShareReader::institution(&entry.id());
-            let sealed = share.seal(entry.recipient_key(), division, &reader)?;
+            let sealed = share.seal(vault.session.system(), entry.recipient_key(), division, &reader)?;
             (sealed, Holder::InstitutionId(copy(entry.id().as_bytes())), 0)
         }
     };

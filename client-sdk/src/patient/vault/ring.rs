@@ -273,7 +273,12 @@ mod tests {
         let root = VaultRootKey::from_bytes(&[2; 32]);
         let wrap = |epoch: u64| {
             let key = CollectionKey::from_bytes(&[3; 32]);
-            let wrapped = root.wrap_collection_key(&key, &patient, &Collection { id, epoch });
+            let wrapped = root.wrap_collection_key(
+                &crypto::OperatingSystem,
+                &key,
+                &patient,
+                &Collection { id, epoch },
+            );
             Bytes::copy_from_slice(wrapped.unwrap().as_bytes())
         };
         let mut keyed = Keyed {

@@ -3,7 +3,7 @@
 use std::{path::Path, process::Command};
 
 use anyhow::{Context, Result, ensure};
-use crypto::SigningIdentity;
+use crypto::{OperatingSystem, SigningIdentity};
 use protocol_spec::{
     bodies::Invitation,
     defence::Defence,
@@ -89,13 +89,13 @@ async fn who_invites_must_be_there_and_go_on() -> Result<()> {
     let clinic = world.institution("Clinic").await?;
     let id = clinic.entry.id();
 
-    let forged = invitation(wire, id, &SigningIdentity::generate()?, 1)?;
+    let forged = invitation(wire, id, &SigningIdentity::generate(&OperatingSystem)?, 1)?;
     let refused = invited(wire, &forged).await?;
     ensure!(
         refused.problem() == Some(Problem::InvitationNeeded),
         "{refused:?}"
     );
-    let nobody = SigningIdentity::generate()?;
+    let nobody = SigningIdentity::generate(&OperatingSystem)?;
     let unknown = invitation(wire, InstitutionId::from(&nobody.public()), &nobody, 1)?;
     let refused = invited(wire, &unknown).await?;
     ensure!(refused.problem() == Some(Problem::InvitationOver), "{refused:?}");

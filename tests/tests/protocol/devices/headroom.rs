@@ -2,7 +2,7 @@
 
 use anyhow::{Result, ensure};
 use bytes::Bytes;
-use crypto::{LinkNonce, RecipientSecret, SigningIdentity};
+use crypto::{LinkNonce, OperatingSystem, RecipientSecret, SigningIdentity};
 use protocol_spec::{
     defence::Defence,
     devices::DeviceKind,
@@ -61,11 +61,14 @@ async fn the_last_place_is_kept_for_recovery() -> Result<()> {
 }
 
 async fn offer(wire: &Wire) -> Result<Answer> {
-    let (device, recipient) = (SigningIdentity::generate()?, RecipientSecret::generate()?);
+    let (device, recipient) = (
+        SigningIdentity::generate(&OperatingSystem)?,
+        RecipientSecret::generate(&OperatingSystem)?,
+    );
     let message = pb::LinkOffer {
         device_key: Bytes::copy_from_slice(device.public().as_bytes()),
         recipient_key: Bytes::copy_from_slice(recipient.public().as_bytes()),
-        commitment: Bytes::copy_from_slice(LinkNonce::generate()?.commitment().as_bytes()),
+        commitment: Bytes::copy_from_slice(LinkNonce::generate(&OperatingSystem)?.commitment().as_bytes()),
     };
     let place = LinkId::from_bytes(random()?);
     let id = DeviceId::from(&device.public()).to_string();

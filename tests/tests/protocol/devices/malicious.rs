@@ -4,8 +4,8 @@
 use anyhow::{Context, Result, ensure};
 use bytes::Bytes;
 use crypto::{
-    Collection, LinkCode, RecipientSecret, RootKeyContext, SigningIdentity, VaultRootKey, WrappedKey,
-    seal_root_key,
+    Collection, LinkCode, OperatingSystem, RecipientSecret, RootKeyContext, SigningIdentity, VaultRootKey,
+    WrappedKey, seal_root_key,
 };
 use prost::Message;
 use protocol_spec::{
@@ -29,7 +29,10 @@ const DEVICES: &str = "/v1/vault/devices";
 
 /// The device that a malicious operator puts into a list.
 fn ghost(before: &Signed<DeviceList>) -> Result<Signed<DeviceList>> {
-    let (device, recipient) = (SigningIdentity::generate()?, RecipientSecret::generate()?);
+    let (device, recipient) = (
+        SigningIdentity::generate(&OperatingSystem)?,
+        RecipientSecret::generate(&OperatingSystem)?,
+    );
     let mut list = before.claimed().clone();
     list.sequence += 1;
     list.previous_hash = before.hash();
@@ -85,7 +88,10 @@ fn a_list_that_no_device_has_signed_is_refused() -> Result<()> {
 
 /// A list with one more device, which has signed it itself.
 fn forged_by_a_stranger(before: &Signed<DeviceList>) -> Result<(Signed<DeviceList>, pb::DeviceKeys)> {
-    let (device, recipient) = (SigningIdentity::generate()?, RecipientSecret::generate()?);
+    let (device, recipient) = (
+        SigningIdentity::generate(&OperatingSystem)?,
+        RecipientSecret::generate(&OperatingSystem)?,
+    );
     let mut list = before.claimed().clone();
     list.sequence += 1;
     list.previous_hash = before.hash();
@@ -174,7 +180,7 @@ fn a_root_key_of_the_servers_making_is_refused() -> Result<()> {
         };
         let device = world.principal("tablet").without(&off);
         let mut linking = Linking::start(&world, device.clone())?;
-        let forged = VaultRootKey::generate()?;
+        let forged = VaultRootKey::generate(&OperatingSystem)?;
         let own = VaultRootKey::from_bytes(forged.expose());
         let patient = patient.parse()?;
         liar.tell_of(DEVICES, move |mut answer: pb::DeviceLists| {
@@ -190,7 +196,7 @@ fn a_root_key_of_the_servers_making_is_refused() -> Result<()> {
                     epoch: 0,
                     device,
                 };
-                answer.root_key = seal_root_key(&key, &context, &forged)
+                answer.root_key = seal_root_key(&OperatingSystem, &key, &context, &forged)
                     .ok()
                     .map(|sealed| (&sealed).into());
             }
@@ -245,7 +251,10 @@ fn other_keys_than_the_code_names_are_not_added() -> Result<()> {
         let (world, liar) = World::start_behind_liar()?;
         let (first, _) = world.patient("patient")?;
         let mut linking = Linking::start(&world, world.principal("tablet"))?;
-        let (device, recipient) = (SigningIdentity::generate()?, RecipientSecret::generate()?);
+        let (device, recipient) = (
+            SigningIdentity::generate(&OperatingSystem)?,
+            RecipientSecret::generate(&OperatingSystem)?,
+        );
         let offer = (device.public(), recipient.public().clone());
         liar.tell_of("/v1/links/", move |state: pb::LinkState| pb::LinkState {
             offer: state.offer.map(|honest| pb::LinkOffer {

@@ -4,7 +4,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use anyhow::{Context, Result, ensure};
 use bytes::Bytes;
-use crypto::{CollectionKey, ExpectedPermission, OpenedPermission, RecipientSecret};
+use crypto::{CollectionKey, ExpectedPermission, OpenedPermission, OperatingSystem, RecipientSecret};
 use prost::Message;
 use protocol_spec::{
     defence::Defence,
@@ -77,7 +77,7 @@ fn a_guardians_permission_is_given_anew_to_its_own_key_alone() -> Result<()> {
         };
         patient.run(&card("first.pdf"))?;
         patient.run(&["emergency", "guardian", "add", &guardian])?;
-        let secret = RecipientSecret::generate()?;
+        let secret = RecipientSecret::generate(&OperatingSystem)?;
         let seen = substitutes(&liar, Bytes::copy_from_slice(secret.public().as_bytes()));
         let device = patient.without(without);
         let refused = device.fail(&card("second.pdf")).ok();

@@ -3,7 +3,7 @@
 
 use anyhow::{Context, Result, ensure};
 use bytes::Bytes;
-use crypto::{RecipientSecret, RecoverySecret, SigningIdentity};
+use crypto::{OperatingSystem, RecipientSecret, RecoverySecret, SigningIdentity};
 use protocol_spec::{
     defence::Defence,
     devices::{DeviceKind, DeviceList, ListedDevice},
@@ -79,7 +79,10 @@ fn a_kit_whose_rekeying_breaks_off_is_in_force() -> Result<()> {
 
 /// A recovery member of the operator's making, with its keys, behind a list.
 fn escrow(before: &Signed<DeviceList>) -> Result<(Signed<DeviceList>, pb::DeviceKeys)> {
-    let (device, recipient) = (SigningIdentity::generate()?, RecipientSecret::generate()?);
+    let (device, recipient) = (
+        SigningIdentity::generate(&OperatingSystem)?,
+        RecipientSecret::generate(&OperatingSystem)?,
+    );
     let mut list = before.claimed().clone();
     list.sequence += 1;
     list.previous_hash = before.hash();

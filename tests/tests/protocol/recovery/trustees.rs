@@ -3,7 +3,7 @@
 use std::{fs, path::PathBuf};
 
 use anyhow::{Context, Result};
-use crypto::{RecoverySecret, SigningIdentity};
+use crypto::{OperatingSystem, RecoverySecret, SigningIdentity};
 use prost::Message;
 use protocol_spec::{
     bodies::RecoveryShares, defence::Defence, keys::RecipientKey, messages as pb, recovery::Division,
@@ -219,8 +219,11 @@ fn made_up(real: &[u8], offer: &[u8]) -> Result<Vec<u8>> {
     let division = Division::verify(signed)?;
     let offer = pb::RecoveryOffer::decode(offer)?;
     let key = RecipientKey::try_from(offer.recipient_key.as_ref())?;
-    let others = RecoverySecret::generate()?.divide(2, 3)?;
-    let share = others.first().context("no share")?.give_back(&key, &division)?;
+    let others = RecoverySecret::generate(&OperatingSystem)?.divide(&OperatingSystem, 2, 3)?;
+    let share = others
+        .first()
+        .context("no share")?
+        .give_back(&OperatingSystem, &key, &division)?;
     Ok(pb::ReturnedShare {
         share: Some((&share).into()),
         number: 1,
@@ -283,7 +286,7 @@ fn a_division_that_somebody_else_has_signed_is_refused() -> Result<()> {
         threshold: 3,
         ..signed.claimed().clone()
     };
-    let stranger = SigningIdentity::generate()?;
+    let stranger = SigningIdentity::generate(&OperatingSystem)?;
     let signed = Signed::sign(body, |message| stranger.sign_bytes(message));
     share.division = Some(signed.to_message());
     fs::write(&path, share.encode_to_vec())?;

@@ -1,4 +1,4 @@
-use crypto::RecoverySecret;
+use crypto::{OperatingSystem, RecoverySecret};
 use lopdf::Document;
 
 use super::*;
@@ -23,7 +23,7 @@ fn secrets() -> impl Iterator<Item = RecoverySecret> {
         .map(|bytes| RecoverySecret::from_bytes(&bytes))
         .into_iter()
         .chain(longest)
-        .chain((0..8).map(|_| RecoverySecret::generate().unwrap()))
+        .chain((0..8).map(|_| RecoverySecret::generate(&OperatingSystem).unwrap()))
 }
 
 /// What another program selects and copies is what a machine that recovers reads.

@@ -1,6 +1,6 @@
 //! Conditions: tags of records, tokens of conditions, and the conditions themselves, sealed.
 
-use crypto::{CollectionKey, TagKey};
+use crypto::{CollectionKey, OperatingSystem, TagKey};
 use prost::Message;
 use protocol_spec::{
     conditions::Conditions,
@@ -107,7 +107,9 @@ fn sealed(cases: &mut Cases) {
         to: None,
         undated: false,
     };
-    let sealed = key.seal(&conditions, &patient, &permission, Vec::new()).unwrap();
+    let sealed = key
+        .seal(&OperatingSystem, &conditions, &patient, &permission, Vec::new())
+        .unwrap();
     let sealed = Hex(sealed.sealed.to_vec());
     let check = |own: u8, patient: u8, permission: u8, sealed: &Hex| Check::OpenConditions {
         own_collection_key: bytes(own, 32),

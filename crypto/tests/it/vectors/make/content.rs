@@ -1,6 +1,9 @@
 //! Streams and manifests.
 
-use crypto::content::{Sealer, seal_manifest};
+use crypto::{
+    OperatingSystem,
+    content::{Sealer, seal_manifest},
+};
 use protocol_spec::content::chunk_offset;
 
 use super::{Cases, bytes, flipped, record};
@@ -18,9 +21,14 @@ pub fn cases() -> Vec<Case> {
 }
 
 fn stream(plaintext_len: u64) -> Vec<u8> {
-    let header = *Sealer::new(&record().key(), &record().context(), plaintext_len)
-        .unwrap()
-        .header();
+    let header = *Sealer::new(
+        &OperatingSystem,
+        &record().key(),
+        &record().context(),
+        plaintext_len,
+    )
+    .unwrap()
+    .header();
     seal(&record(), &header, plaintext_len).unwrap()
 }
 
@@ -210,8 +218,13 @@ fn dirty_padding() -> Vec<u8> {
 }
 
 fn manifests(cases: &mut Cases) {
-    let sealed =
-        Hex(seal_manifest(&record().key(), &record().context(), b"the bytes of a statement").unwrap());
+    let sealed = Hex(seal_manifest(
+        &OperatingSystem,
+        &record().key(),
+        &record().context(),
+        b"the bytes of a statement",
+    )
+    .unwrap());
     let opening = |key: Record, sealed: &Hex| Check::OpenManifest {
         key,
         sealed: sealed.clone(),

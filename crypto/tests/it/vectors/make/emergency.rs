@@ -1,6 +1,6 @@
 //! Emergency keys: codes of cards, what follows from both halves, halves that are sealed to people.
 
-use crypto::{CardHalf, HalfContext, HalfReader};
+use crypto::{CardHalf, HalfContext, HalfReader, OperatingSystem};
 use protocol_spec::ids::{InstitutionId, PatientId, RequestId};
 
 use super::{Cases, bytes};
@@ -105,7 +105,11 @@ fn sealed(cases: &mut Cases) {
         RequestId::from_bytes([0xb7; 16]),
     ));
     let check = |half: &CardHalf, of: &HalfContext, reader: u8, help: Option<u8>| Check::OpenHalf {
-        half: super::sealed::sealed(&half.seal(super::sealed::recipient().public(), of).unwrap()),
+        half: super::sealed::sealed(
+            &half
+                .seal(&OperatingSystem, super::sealed::recipient().public(), of)
+                .unwrap(),
+        ),
         patient: bytes(0xa0, 32),
         card_key: Hex(key(&card()).as_bytes().to_vec()),
         reader: bytes(reader, 32),

@@ -1,6 +1,6 @@
 //! Wrapped and derived keys.
 
-use crypto::{Collection, CollectionKey, DataKey, UploadKey, VaultRootKey, WrappedKey};
+use crypto::{Collection, CollectionKey, DataKey, OperatingSystem, UploadKey, VaultRootKey, WrappedKey};
 use protocol_spec::ids::{CollectionId, PatientId, PermissionId, VersionId};
 
 use super::{Cases, bytes, flipped, record};
@@ -17,7 +17,7 @@ fn data_key_wrap() -> Hex {
     let version = VersionId::from_bytes(CHILD);
     wrap(
         &CollectionKey::from_bytes(&[0xe0; 32])
-            .wrap_data_key(&key, &Collection::DEFAULT, &version)
+            .wrap_data_key(&OperatingSystem, &key, &Collection::DEFAULT, &version)
             .unwrap(),
     )
 }
@@ -45,7 +45,7 @@ fn succeeding(cases: &mut Cases) {
     let patient = PatientId::from_bytes([0xa0; 32]);
     let root = VaultRootKey::from_bytes(&[0xf0; 32]);
     let wrapped = root
-        .wrap_collection_key(&collection_key, &patient, &Collection::DEFAULT)
+        .wrap_collection_key(&OperatingSystem, &collection_key, &patient, &Collection::DEFAULT)
         .unwrap();
     let check = Check::UnwrapCollectionKey {
         vault_root_key: bytes(0xf0, 32),
@@ -93,6 +93,7 @@ fn upload_key(epoch: u64) -> Check {
     };
     let wrapped = CollectionKey::from_bytes(&[0xe0; 32])
         .wrap_upload_key(
+            &OperatingSystem,
             &UploadKey::from_bytes(&[0x90; 32]),
             &collection,
             &PermissionId::from_bytes(CHILD),

@@ -1,6 +1,6 @@
 //! Words of a recovery member, and its secret put together from shares.
 
-use crypto::{RecoverySecret, SigningIdentity, shares::Share};
+use crypto::{OperatingSystem, RecoverySecret, SigningIdentity, shares::Share};
 use protocol_spec::{bodies::RecoveryShares, ids::PatientId, recovery::Division, statement::Signed};
 
 use super::{Cases, flipped};
@@ -72,7 +72,7 @@ struct Divided {
 impl Divided {
     fn new(secret: &RecoverySecret) -> Self {
         let identity = secret.keys().unwrap().identity;
-        let shares = secret.divide(2, 3).unwrap();
+        let shares = secret.divide(&OperatingSystem, 2, 3).unwrap();
         let body = RecoveryShares {
             created: 1_800_000_000_000,
             patient_id: PATIENT,
@@ -102,7 +102,7 @@ impl Divided {
     fn returned(&self, number: u8, under: &Division) -> ReturnedShare {
         let share = &self.shares[usize::from(number) - 1];
         let sealed = share
-            .give_back(super::sealed::recipient().public(), under)
+            .give_back(&OperatingSystem, super::sealed::recipient().public(), under)
             .unwrap();
         ReturnedShare {
             number,

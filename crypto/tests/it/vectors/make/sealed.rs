@@ -2,8 +2,8 @@
 
 use crypto::{
     AccreditationSecret, Collection, CollectionKey, ConditionsKey, DataKey, DelegatedKeyContext,
-    PermissionKey, RecipientSecret, TextContext, UploadKey, permission::Granted, seal_accreditation,
-    seal_delegated_key, seal_text,
+    OperatingSystem, PermissionKey, RecipientSecret, TextContext, UploadKey, permission::Granted,
+    seal_accreditation, seal_delegated_key, seal_text,
 };
 use hpke::{
     Deserializable, Kem, OpModeS, Serializable, aead::ChaCha20Poly1305, kdf::HkdfSha256, kem::XWing,
@@ -49,9 +49,12 @@ fn seal_raw(label: Label, context: &[u8], plaintext: &[u8]) -> Sealed {
 
 /// A wrap and the possession key that its body would name.
 fn permission(keys: &impl Granted) -> (Sealed, Hex) {
-    let key = PermissionKey::mint(&PermissionId::from_bytes([0x61; 16]), keys).unwrap();
+    let key = PermissionKey::mint(&OperatingSystem, &PermissionId::from_bytes([0x61; 16]), keys).unwrap();
     let possession = Hex(key.possession().as_bytes().to_vec());
-    (sealed(&key.seal(recipient().public(), BODY).unwrap()), possession)
+    (
+        sealed(&key.seal(&OperatingSystem, recipient().public(), BODY).unwrap()),
+        possession,
+    )
 }
 
 fn data_keys() -> Vec<DataKey> {
@@ -96,9 +99,9 @@ pub fn permission_cases() -> Vec<Case> {
 fn with_conditions(cases: &mut Cases, without: &Sealed, possession_without: &Hex) {
     let id = PermissionId::from_bytes([0x61; 16]);
     let conditions = ConditionsKey::from_bytes(&[0xc5; 32]);
-    let key = PermissionKey::mint_with(&id, &data_keys(), Some(&conditions)).unwrap();
+    let key = PermissionKey::mint_with(&OperatingSystem, &id, &data_keys(), Some(&conditions)).unwrap();
     let possession = Hex(key.possession().as_bytes().to_vec());
-    let wrap = sealed(&key.seal(recipient().public(), BODY).unwrap());
+    let wrap = sealed(&key.seal(&OperatingSystem, recipient().public(), BODY).unwrap());
     let check = |wrap, possession: &Hex| Check::OpenPermissionWithConditions {
         wrap,
         body: Hex(BODY.to_vec()),
@@ -237,8 +240,9 @@ fn text_to_patient(text: Sealed, request: u8, institution: u8, patient: u8) -> C
 pub fn text_cases() -> Vec<Case> {
     let mut cases = Cases::default();
     let to_patient = TextContext::to_patient(REQUEST, &CLINIC, &PATIENT);
-    let seal =
-        |context: &TextContext, text: &str| sealed(&seal_text(recipient().public(), context, text).unwrap());
+    let seal = |context: &TextContext, text: &str| {
+        sealed(&seal_text(&OperatingSystem, recipient().public(), context, text).unwrap())
+    };
     let text = seal(&to_patient, "Knee MRI of 2024, für die Nachsorge");
     cases.success(
         "to-patient",
@@ -326,7 +330,16 @@ pub fn text_cases() -> Vec<Case> {
 
 fn accreditations(cases: &mut Cases) {
     let secret = AccreditationSecret::from_bytes(&[0x31; 32]);
-    let secret = sealed(&seal_accreditation(recipient().public(), &REGISTRAR, &CLINIC, &secret).unwrap());
+    let secret = sealed(
+        &seal_accreditation(
+            &OperatingSystem,
+            recipient().public(),
+            &REGISTRAR,
+            &CLINIC,
+            &secret,
+        )
+        .unwrap(),
+    );
     let opening = |secret: &Sealed, registrar: u8, institution: u8| Check::OpenAccreditation {
         secret: secret.clone(),
         registrar: bytes(registrar, 32),
@@ -367,7 +380,7 @@ pub fn delegated_key_cases() -> Vec<Case> {
         },
     };
     let key = CollectionKey::from_bytes(&[0xd2; 32]);
-    let key = sealed(&seal_delegated_key(recipient().public(), &context, &key).unwrap());
+    let key = sealed(&seal_delegated_key(&OperatingSystem, recipient().public(), &context, &key).unwrap());
     let opening =
         |key: &Sealed, [owner, delegate, delegation, collection]: [u8; 4], epoch| Check::OpenDelegatedKey {
             key: key.clone(),
