@@ -6,12 +6,17 @@ use std::{
 };
 
 use bytes::Bytes;
-use crypto::SigningIdentity;
+use crypto::{
+    DataKey, RecipientSecret, SigningIdentity, TextContext,
+    content::{RecordContext, seal_manifest},
+    seal_text,
+};
 use futures_util::FutureExt;
 use prost::Message;
 use protocol_spec::{
     api,
     hash::Sha256Digest,
+    ids::{InstitutionId, PatientId, RecordId, RequestId, VersionId},
     keys::IdentityKey,
     link::{Fingerprint, ServerLink},
     messages as pb,
@@ -179,6 +184,53 @@ fn a_registrar_lives_in_memory_and_its_clock_is_the_given_one() {
         Registrar::init(ground, &unlock),
         Err(Error::HomeExists { .. })
     ));
+}
+
+/// What a simulation has made it makes again: all keys and sealed bytes follow from the seed, and none is like that of another.
+#[test]
+fn the_same_seed_makes_the_same_keys_and_seals_the_same_bytes() {
+    let (first, again, other) = (made_by(1), made_by(1), made_by(2));
+    assert_eq!(first, again);
+    for ((what, one), (_, another)) in first.iter().zip(&other) {
+        assert_ne!(one, another, "{what}");
+    }
+}
+
+/// Keys, and bytes that are sealed by each way of sealing: under a home's key, to an X-Wing key, as a stream.
+fn made_by(seed: u64) -> Vec<(&'static str, Vec<u8>)> {
+    let (system, files) = (StillSystem::new(NOW, seed), Arc::new(MemoryFiles::default()));
+    let server = Asked::default().server(|_| (404, Vec::new()));
+    let ground = Ground::new(files.clone(), Arc::new(server), Arc::new(system.clone()));
+    let registrar = Registrar::init(ground, &Unlock::passphrase("seven otters carry a violin")).unwrap();
+
+    let (patient, clinic) = (PatientId::from_bytes([1; 32]), InstitutionId::from_bytes([2; 32]));
+    let reader = RecipientSecret::generate(&system).unwrap();
+    let context = TextContext::to_patient(RequestId::from_bytes([3; 16]), &clinic, &patient);
+    let text = seal_text(&system, reader.public(), &context, "text").unwrap();
+
+    // Under one key, so that only the salt can make a difference.
+    let (record, version) = (RecordId::from_bytes([4; 16]), VersionId::from_bytes([5; 16]));
+    let context = RecordContext {
+        patient,
+        record,
+        version,
+    };
+    let stream = seal_manifest(&system, &DataKey::from_bytes(&[6; 32]), &context, b"manifest").unwrap();
+    vec![
+        ("a signing key", registrar.key_text().into_bytes()),
+        (
+            "secrets of a home",
+            files.read("secrets.sealed").unwrap().unwrap(),
+        ),
+        ("an X-Wing key", reader.expose_seed().to_vec()),
+        ("an encapsulation", text.enc.to_vec()),
+        ("a text", text.ciphertext.to_vec()),
+        (
+            "a data key",
+            DataKey::generate(&system).unwrap().expose().to_vec(),
+        ),
+        ("a stream", stream),
+    ]
 }
 
 /// 2027, in milliseconds since 1970.

@@ -1,22 +1,43 @@
-//! What the SDK stands on is given to it (`client-sdk/src/ground`): only the modules that are named here touch a file system, a socket,
-//! a clock or a source of chance of their own.
+//! What the SDK stands on is given to it (`client-sdk/src/ground`), and the random bytes of `crypto` too (`SecureRandom`): only the
+//! modules that are named here touch a file system, a socket, a clock or a source of chance of their own.
 
 use std::{fs, path::Path};
 
 use anyhow::{Context, Result, ensure};
 
-/// Folders and files below `client-sdk/src`, and what they are for.
-const NATIVE: [(&str, &str); 3] = [
-    (
-        "ground/native/",
-        "the three traits on a machine with an operating system",
-    ),
-    ("transfer/files/", "the user's own files, which she names"),
-    ("transfer/pipe.rs", "a pipe from one thread to another"),
-];
+/// The sources of a crate that stands on what it is given.
+struct Given {
+    sources: &'static str,
+    /// Folders and files below them that may touch the machine, and what they are for.
+    native: &'static [(&'static str, &'static str)],
+    /// What is forbidden elsewhere, and what the crate itself makes and so may name.
+    own: &'static [&'static str],
+}
+
+const SDK: Given = Given {
+    sources: "../client-sdk/src",
+    native: &[
+        (
+            "ground/native/",
+            "the three traits on a machine with an operating system",
+        ),
+        ("transfer/files/", "the user's own files, which she names"),
+        ("transfer/pipe.rs", "a pipe from one thread to another"),
+    ],
+    own: &[],
+};
+
+const CRYPTO: Given = Given {
+    sources: "../crypto/src",
+    native: &[(
+        "random/operating_system.rs",
+        "random bytes of the operating system",
+    )],
+    own: &["OperatingSystem"],
+};
 
 /// Paths, or pieces of them, and methods.
-const FORBIDDEN: [&str; 30] = [
+const FORBIDDEN: [&str; 31] = [
     "std::env",
     "std::fs",
     "std::net",
@@ -26,6 +47,7 @@ const FORBIDDEN: [&str; 30] = [
     "thread::sleep",
     "SystemTime::now",
     "Instant",
+    "OperatingSystem",
     "tokio::fs",
     "tokio::net",
     "tokio::process",
@@ -50,26 +72,37 @@ const FORBIDDEN: [&str; 30] = [
 ];
 
 #[test]
-fn the_sdk_has_no_files_sockets_or_clocks_of_its_own() -> Result<()> {
-    let sources = Path::new(env!("CARGO_MANIFEST_DIR")).join("../client-sdk/src");
+fn the_sdk_has_no_files_sockets_clocks_or_chance_of_its_own() -> Result<()> {
+    check(&SDK)
+}
+
+#[test]
+fn random_bytes_of_crypto_come_from_whoever_calls_or_from_one_file() -> Result<()> {
+    check(&CRYPTO)
+}
+
+fn check(given: &Given) -> Result<()> {
+    let sources = Path::new(env!("CARGO_MANIFEST_DIR")).join(given.sources);
     let mut elsewhere = Vec::new();
-    let mut native = [0_usize; NATIVE.len()];
+    let mut native = vec![0_usize; given.native.len()];
     for entry in walkdir::WalkDir::new(&sources) {
         let entry = entry?;
         let name = entry.path().strip_prefix(&sources)?.to_str().context("no text")?;
-        let is_test = name.ends_with("/tests.rs") || name.contains("/tests/");
+        let is_test = name.ends_with("tests.rs") || name.contains("/tests/");
         if !name.ends_with(".rs") || is_test {
             continue;
         }
-        let found = touched(&fs::read_to_string(entry.path())?);
-        match NATIVE.iter().position(|(native, _)| name.starts_with(native)) {
+        let mut found = touched(&fs::read_to_string(entry.path())?);
+        found.retain(|found| !given.own.contains(found));
+        let is_native = |(native, _): &(&str, &str)| name.starts_with(native);
+        match given.native.iter().position(is_native) {
             Some(place) => native[place] += found.len(),
             None => elsewhere.extend(found.into_iter().map(|found| format!("{name}: {found}"))),
         }
     }
     ensure!(elsewhere.is_empty(), "{}", elsewhere.join("\n"));
     // The list is short because each of them needs to be on it.
-    for ((name, what), count) in NATIVE.iter().zip(native) {
+    for ((name, what), count) in given.native.iter().zip(native) {
         ensure!(
             count > 0,
             "{name} ({what}) is native no more: strike it off the list"
@@ -89,6 +122,7 @@ fn whatever_is_imported_or_called_is_found() {
         ("tokio::time::sleep(pause).await", "tokio::time"),
         ("if path\n    .exists() { }", ".exists"),
         ("getrandom::fill(&mut bytes)?;", "getrandom"),
+        ("DataKey::generate(&crypto::OperatingSystem)?", "OperatingSystem"),
         ("let text = \"a // b\"; std::net::lookup()", "std::net"),
         ("let quote = '\"'; std::env::var(\"HOME\")", "std::env"),
     ] {
