@@ -36,7 +36,7 @@ pub(crate) async fn deliver(
         Kind::Emergency => None,
         _ => Some(stored_request(shared, body.patient_id, body.request_hash).await?),
     };
-    let challenge = challenge::fresh_challenge(&shared)?;
+    let challenge = challenge::fresh_challenge(shared)?;
     let open = OpenChallenge {
         body,
         challenge: &challenge,

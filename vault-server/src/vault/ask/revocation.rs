@@ -49,7 +49,6 @@ pub(crate) async fn past_releases(
     limit: usize,
 ) -> Result<pb::ReleaseList, Refusal> {
     let patient = caller.patient()?;
-    let shared = &shared;
     let known = tables::permission(patient, permission)
         .get(&*shared.ledger)
         .await?;

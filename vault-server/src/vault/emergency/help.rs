@@ -22,7 +22,8 @@ use crate::vault::{
         tx::{Operation, Tx},
         units::millis,
     },
-    emergency, tables,
+    emergency,
+    tables::{self, EmergencyEntryRow},
     telling::{
         inbox,
         tell::{self, Tells},
@@ -62,30 +63,7 @@ impl Operation for StartHelp {
         let key = tables::emergency(patient);
         let mut row = tx.read(&key).await?.unwrap_or_default();
         let entry = row.with_card(&help.card_key)?;
-        let own = Defence::EmergencyGuardian.holds(entry.is_guarded_by(help.guardian_id));
-        ensure(own, Problem::NotPermitted, "another guardian's")?;
-        ensure(
-            !entry.guardian.is_empty(),
-            Problem::NotPermitted,
-            "the card's, which is no guardian's",
-        )?;
-        ensure(
-            Defence::Acceptance.holds(entry.accepted),
-            Problem::NotAccepted,
-            "she has not accepted to be a guardian",
-        )?;
-        entries::institution(tx, help.institution_id)
-            .await?
-            .check_emergency()?;
-        ensure(
-            !entry.objected,
-            Problem::EmergencyObjected,
-            "the patient has objected",
-        )?;
-        if let Some(running) = &entry.help {
-            let over = tx.has_passed(help_ends(tx, running)).await;
-            ensure(over, Problem::AlreadyExists, "the guardian helps already")?;
-        }
+        check_may_help(tx, entry, help).await?;
         let id: PermissionId = entry.permission.as_ref().try_into().map_err(Refusal::damaged)?;
         let body = tx.read_existing(&tables::permission(patient, id)).await?.body()?;
         let meter = tx.read_existing(&tables::meter(patient, id)).await?;
@@ -111,6 +89,38 @@ impl Operation for StartHelp {
         .await?;
         Ok(pb::HelpStarted { opens })
     }
+}
+
+/// Whether this guardian may begin to help now, and through this institution (EMG-11).
+async fn check_may_help(
+    tx: &mut Tx<'_>,
+    entry: &EmergencyEntryRow,
+    help: &EmergencyHelp,
+) -> Result<(), Refusal> {
+    let own = Defence::EmergencyGuardian.holds(entry.is_guarded_by(help.guardian_id));
+    ensure(own, Problem::NotPermitted, "another guardian's")?;
+    ensure(
+        !entry.guardian.is_empty(),
+        Problem::NotPermitted,
+        "the card's, which is no guardian's",
+    )?;
+    ensure(
+        Defence::Acceptance.holds(entry.accepted),
+        Problem::NotAccepted,
+        "she has not accepted to be a guardian",
+    )?;
+    let institution = entries::institution(tx, help.institution_id).await?;
+    institution.check_emergency()?;
+    ensure(
+        !entry.objected,
+        Problem::EmergencyObjected,
+        "the patient has objected",
+    )?;
+    if let Some(running) = &entry.help {
+        let over = tx.has_passed(help_ends(tx, running)).await;
+        ensure(over, Problem::AlreadyExists, "the guardian helps already")?;
+    }
+    Ok(())
 }
 
 /// The patient objects in time: nothing is opened by this guardian any more (EMG-13).

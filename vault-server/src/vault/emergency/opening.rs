@@ -44,7 +44,7 @@ pub(crate) async fn open_emergency(
     intent: &Intent,
     message: pb::EmergencyUse,
 ) -> Result<pb::EmergencyOpened, Refusal> {
-    let who = Proven::<AnyTerminal>::new(&shared, caller)?;
+    let who = Proven::<AnyTerminal>::new(shared, caller)?;
     let institution = who.principal();
     institution.check_emergency()?;
     let opening = who.statement(&message)?;
@@ -60,7 +60,7 @@ pub(crate) async fn open_emergency(
         intent,
         entry: entry.get(&*shared.ledger).await?,
         opening: &opening,
-        challenge: fresh_challenge(&shared)?,
+        challenge: fresh_challenge(shared)?,
     };
     let mut opened = run::run(shared, &open).await?;
     let hash = opening.statement().hash();
@@ -121,11 +121,7 @@ impl Operation for Open<'_> {
             return Ok(pb::EmergencyOpened { share, ..answer });
         }
         check_fresh(tx, opening).await?;
-        let limits = &tx.shared.limits;
-        let (per_patient, per_institution) =
-            (limits.emergencies_per_patient, limits.emergencies_per_institution);
-        count_emergency(tx, *patient.as_bytes(), per_patient).await?;
-        count_emergency(tx, *opening.institution_id.as_bytes(), per_institution).await?;
+        count_emergencies(tx, opening).await?;
         let used = pb::EmergencyUse {
             entry: self.entry.clone(),
             ..opening.to_message()
@@ -139,9 +135,18 @@ impl Operation for Open<'_> {
             &OpeningRow { ends },
         );
         challenge::open_challenge(tx, patient, id, self.challenge.clone()).await?;
-        let answer = pb::EmergencyOpened {
+        let answer = self.answer(permission.permission);
+        idempotency::remember(tx, caller, intent, &answer);
+        Ok(pb::EmergencyOpened { share, ..answer })
+    }
+}
+
+impl Open<'_> {
+    /// What is kept for a repetition: without the guardian's half, which is forgotten with the permission.
+    fn answer(&self, permission: Option<pb::Permission>) -> pb::EmergencyOpened {
+        pb::EmergencyOpened {
             delivery: Some(pb::Delivery {
-                permission: permission.permission,
+                permission,
                 request: None,
                 challenge: self.challenge.bytes.clone(),
                 challenge_expires: self.challenge.expires,
@@ -149,10 +154,7 @@ impl Operation for Open<'_> {
             }),
             share: Bytes::new(),
             proof: None,
-        };
-        // The half stays where it is forgotten with the permission.
-        idempotency::remember(tx, caller, intent, &answer);
-        Ok(pb::EmergencyOpened { share, ..answer })
+        }
     }
 }
 
@@ -188,6 +190,14 @@ async fn check_fresh(tx: &mut Tx<'_>, opening: &Opening) -> Result<(), Refusal> 
         return Ok(());
     }
     tx.claim(&key, &Mark {}).await
+}
+
+/// Counts an opening of this patient and of this institution (EMG-9).
+async fn count_emergencies(tx: &mut Tx<'_>, opening: &Opening) -> Result<(), Refusal> {
+    let limits = &tx.shared.limits;
+    let (per_patient, per_institution) = (limits.emergencies_per_patient, limits.emergencies_per_institution);
+    count_emergency(tx, *opening.patient_id.as_bytes(), per_patient).await?;
+    count_emergency(tx, *opening.institution_id.as_bytes(), per_institution).await
 }
 
 /// Counts an opening of this principal, of which so many are taken in a day (EMG-9).

@@ -108,11 +108,7 @@ impl Place {
         tx: &mut Tx<'_>,
         before: Option<PlacementRow>,
     ) -> Result<(), Refusal> {
-        let Self {
-            placement,
-            epoch,
-            wrap,
-        } = self;
+        let Self { placement, epoch, .. } = self;
         let patient = placement.patient_id;
         let collection = Collection {
             id: placement.collection_id,
@@ -142,17 +138,20 @@ impl Place {
             ..VersionRow::from(placement.version_id)
         };
         tx.put(&tables::placed(patient, number), &placed);
-        let row = WrapRow {
-            wrap: wrap.clone(),
-            version: Bytes::copy_from_slice(placement.version_id.as_bytes()),
-            record: Bytes::copy_from_slice(placement.record_id.as_bytes()),
-            epoch: *epoch,
-            number,
-        };
-        tx.put(&tables::wrap(patient, collection, number), &row);
+        tx.put(&tables::wrap(patient, collection, number), &self.wrap_row(number));
         let act = Act::Placement(placement.record_id, placement.hash());
         tell::tell(tx, Tells::of(patient).act(act)).await?;
         Ok(())
+    }
+
+    fn wrap_row(&self, number: u64) -> WrapRow {
+        WrapRow {
+            wrap: self.wrap.clone(),
+            version: Bytes::copy_from_slice(self.placement.version_id.as_bytes()),
+            record: Bytes::copy_from_slice(self.placement.record_id.as_bytes()),
+            epoch: self.epoch,
+            number,
+        }
     }
 }
 

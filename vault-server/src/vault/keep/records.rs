@@ -66,7 +66,7 @@ pub(crate) async fn vault_record<'a>(
     gone::check_not_gone_now(shared, patient, version).await?;
     let row = row.ok_or_else(|| Refusal::absent("no such record"))?;
     Ok(RecordList {
-        shared: &shared,
+        shared,
         patient,
         scope: None,
         manifest_bytes: row.manifest_length,
@@ -196,7 +196,7 @@ async fn record_list(
         kept.push(row);
     }
     Ok(RecordList {
-        shared: shared,
+        shared,
         patient,
         scope: None,
         rows: kept,

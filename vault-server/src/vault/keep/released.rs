@@ -43,7 +43,7 @@ pub(crate) async fn released_records<'a>(
     let first = tables::wrap(patient, selector.collection, after.saturating_add(1));
     let (placed, mut more) = shared.page(first, limit).await?;
     let mut list = ReleasedList {
-        shared: &shared,
+        shared,
         patient,
         selector,
         conditions,

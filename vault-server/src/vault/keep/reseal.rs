@@ -54,7 +54,7 @@ pub(crate) async fn commit_reseal(
     upload: UploadId,
     message: pb::CommitReseal,
 ) -> Result<pb::Receipt, Refusal> {
-    let who = Proven::<OwnDevice>::new(&shared, caller)?;
+    let who = Proven::<OwnDevice>::new(shared, caller)?;
     let patient = who.principal();
     let stored = match idempotency::answered_now(shared, caller, intent).await? {
         Some(receipt) => Ok(receipt),
@@ -64,7 +64,7 @@ pub(crate) async fn commit_reseal(
                 adoption,
             } = Submitted::read(message)?;
             let sender = Sender::Patient(patient);
-            let stream = Stream::new(patient, upload, sender, stream, &shared)?;
+            let stream = Stream::new(patient, upload, sender, stream, shared)?;
             let place = Place::of(adoption, &who)?;
             let _claim = commit::store_inline(shared, &stream).await?;
             let commit = CommitReseal { stream, place };

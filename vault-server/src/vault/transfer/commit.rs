@@ -55,7 +55,7 @@ pub(crate) async fn commit_upload(
         Some(receipt) => Ok(receipt),
         None => {
             let message = Submitted::read(message)?;
-            let stream = Stream::new(patient, upload, sender, message, &shared)?;
+            let stream = Stream::new(patient, upload, sender, message, shared)?;
             let _claim = store_inline(shared, &stream).await?;
             let institution = holder.institution;
             let commit = CommitUpload { institution, stream };

@@ -16,7 +16,7 @@ pub(crate) async fn directory_events(
     limit: usize,
     witnessed: bool,
 ) -> Result<pb::DirectoryEvents, Refusal> {
-    let Shared { log, limits, .. } = &*shared;
+    let Shared { log, limits, .. } = shared;
     let most = limits.page_rows.max(1);
     let limit = if limit == 0 { most } else { limit.min(most) };
     let checkpoint = match witnessed {

@@ -186,7 +186,7 @@ pub(crate) async fn enrol(
     intent: &Intent,
 ) -> Result<pb::Accepted, Refusal> {
     let turn = Turn {
-        shared: &shared,
+        shared,
         caller,
         intent,
     };

@@ -26,7 +26,7 @@ pub(crate) async fn publish_program(
     shared: &Shared,
     message: pb::PublishProgram,
 ) -> Result<pb::ProgramPublished, Refusal> {
-    let Shared { registrar, log, .. } = &*shared;
+    let Shared { registrar, log, .. } = shared;
     let submitted::PublishProgram { program } = Submitted::read(message)?;
     let program = verify_program(program, registrar)?;
     let first = run::run(shared, &Publish { program }).await?;

@@ -26,7 +26,7 @@ pub(crate) async fn withdraw_institution(
     shared: &Shared,
     message: pb::WithdrawInstitution,
 ) -> Result<pb::Withdrawn, Refusal> {
-    let Shared { registrar, log, .. } = &*shared;
+    let Shared { registrar, log, .. } = shared;
     let submitted::WithdrawInstitution { withdrawal } = Submitted::read(message)?;
     let withdrawal = verify_withdrawal(withdrawal, registrar)?;
     let first = run::run(shared, &Withdraw { withdrawal }).await?;
