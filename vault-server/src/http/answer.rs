@@ -1,4 +1,4 @@
-//! Messages as answers. Room for one is taken before it is made, because then only so many are being made
+//! Messages as answers. ReservedResponse for one is taken before it is made, because then only so many are being made
 //! at once, and is given back when its last byte is gone.
 
 use std::{marker::PhantomData, time::Instant};
@@ -32,13 +32,13 @@ pub(super) const SHORT: u64 = 4 << 10;
 pub(super) type ApiAnswer<M> = Result<Reply<M>, RefusedRequest>;
 
 /// How an answer reaches the caller: connection, and format. Its memory is counted for that connection until it is sent.
-pub(super) struct WayBack {
+pub(super) struct ResponseBudget {
     app: App,
     connection: Connection,
     format: Format,
 }
 
-impl FromRequestParts<App> for WayBack {
+impl FromRequestParts<App> for ResponseBudget {
     type Rejection = RefusedRequest;
 
     async fn from_request_parts(parts: &mut Parts, app: &App) -> Result<Self, RefusedRequest> {
@@ -53,11 +53,11 @@ impl FromRequestParts<App> for WayBack {
     }
 }
 
-impl Describe for WayBack {
+impl Describe for ResponseBudget {
     fn describe(_: &mut Endpoint) {}
 }
 
-impl WayBack {
+impl ResponseBudget {
     /// Who pays for the memory of an unsigned request's body: the caller's network address.
     pub(super) fn stranger(&self) -> Payer {
         Payer::Stranger(self.connection.origin())
@@ -86,10 +86,10 @@ impl WayBack {
         }
     }
 
-    /// Room for so many bytes to the principal whose running request this is.
+    /// ReservedResponse for so many bytes to the principal whose running request this is.
     ///
     /// It may be refused with `unavailable`.
-    pub(super) async fn room(self, running: QuotaPermit, bytes: u64) -> Result<Room, Refusal> {
+    pub(super) async fn room(self, running: QuotaPermit, bytes: u64) -> Result<ReservedResponse, Refusal> {
         let share = self
             .app
             .memory
@@ -98,10 +98,14 @@ impl WayBack {
         Ok(self.with(share, Some(running)))
     }
 
-    /// Room for a short page, which transfers are not in the way of.
+    /// ReservedResponse for a short page, which transfers are not in the way of.
     ///
     /// It may be refused with `unavailable`.
-    pub(super) async fn page_room(self, running: QuotaPermit, bytes: u64) -> Result<Room, Refusal> {
+    pub(super) async fn page_room(
+        self,
+        running: QuotaPermit,
+        bytes: u64,
+    ) -> Result<ReservedResponse, Refusal> {
         let share = self
             .app
             .memory
@@ -110,10 +114,10 @@ impl WayBack {
         Ok(self.with(share, Some(running)))
     }
 
-    /// Room for so many bytes to somebody, in the part of the address.
+    /// ReservedResponse for so many bytes to somebody, in the part of the address.
     ///
     /// It may be refused with `unavailable`.
-    pub(super) async fn public_room(self, bytes: u64) -> Result<Room, Refusal> {
+    pub(super) async fn public_room(self, bytes: u64) -> Result<ReservedResponse, Refusal> {
         let share = self
             .app
             .memory
@@ -122,10 +126,10 @@ impl WayBack {
         Ok(self.with(share, None))
     }
 
-    /// Room for a page to somebody: pages are not in the way of what is shorter, and needed by every client.
+    /// ReservedResponse for a page to somebody: pages are not in the way of what is shorter, and needed by every client.
     ///
     /// It may be refused with `unavailable`.
-    pub(super) async fn public_page_room(self, bytes: u64) -> Result<Room, Refusal> {
+    pub(super) async fn public_page_room(self, bytes: u64) -> Result<ReservedResponse, Refusal> {
         let share = self
             .app
             .memory
@@ -140,8 +144,8 @@ impl WayBack {
     }
 
     /// An answer in memory that was reserved before.
-    pub(super) fn with(self, share: Share, running: Option<QuotaPermit>) -> Room {
-        Room {
+    pub(super) fn with(self, share: Share, running: Option<QuotaPermit>) -> ReservedResponse {
+        ReservedResponse {
             way: self,
             share,
             running,
@@ -150,13 +154,13 @@ impl WayBack {
 }
 
 /// Memory that is reserved for an answer, with the way that the answer takes. Until the answer is sent, the request counts as running.
-pub(super) struct Room {
-    way: WayBack,
+pub(super) struct ReservedResponse {
+    way: ResponseBudget,
     share: Share,
     running: Option<QuotaPermit>,
 }
 
-impl Room {
+impl ReservedResponse {
     /// An answer in this room.
     pub(super) fn reply<M>(self, result: Result<M, Refusal>) -> ApiAnswer<M> {
         let message = result?;
@@ -174,7 +178,7 @@ impl Room {
 
     fn body(self, bytes: Vec<u8>) -> Body {
         let Self {
-            way: WayBack { app, connection, .. },
+            way: ResponseBudget { app, connection, .. },
             mut share,
             running,
         } = self;
@@ -228,7 +232,7 @@ impl FileKind for Description {
 pub(super) struct FileReply<K> {
     kind: PhantomData<K>,
     bytes: Vec<u8>,
-    room: Room,
+    room: ReservedResponse,
 }
 
 /// A file as the answer, or a refusal.
@@ -253,7 +257,7 @@ impl<K: FileKind> Describe for FileReply<K> {
 /// A message as the body of a response.
 pub(super) struct Reply<M> {
     message: M,
-    room: Room,
+    room: ReservedResponse,
 }
 
 impl<M: Message + Name> IntoResponse for Reply<M> {

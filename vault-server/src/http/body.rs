@@ -24,7 +24,7 @@ use protocol_spec::{
 
 use super::{
     App,
-    answer::{Room, SHORT, WayBack},
+    answer::{ReservedResponse, ResponseBudget, SHORT},
     api::{ContentForm, Describe, Endpoint},
     auth::Authenticated,
     format::Format,
@@ -50,7 +50,7 @@ pub(super) struct SignedRequest<M> {
     /// The body that the message was read from.
     pub(super) bytes: Bytes,
     pub(super) parts: Parts,
-    pub(super) room: Room,
+    pub(super) room: ReservedResponse,
 }
 
 impl<M: Message + Default + Name> FromRequest<App> for SignedRequest<M> {
@@ -59,7 +59,7 @@ impl<M: Message + Default + Name> FromRequest<App> for SignedRequest<M> {
     async fn from_request(request: Request, app: &App) -> Result<Self, RefusedRequest> {
         let (mut parts, body) = request.into_parts();
         let auth = Authenticated::from_request_parts(&mut parts, app).await?;
-        let back = WayBack::from_request_parts(&mut parts, app).await?;
+        let back = ResponseBudget::from_request_parts(&mut parts, app).await?;
         let declared = http_body::Body::size_hint(&body).exact();
         check_session::<M>(app, &mut parts, declared, &auth.caller).await?;
         let Posted {
@@ -91,7 +91,7 @@ impl<M: Name> Describe for SignedRequest<M> {
 pub(super) struct Introduced<M> {
     pub(super) posted: Posted<M>,
     pub(super) parts: Parts,
-    pub(super) back: WayBack,
+    pub(super) back: ResponseBudget,
 }
 
 impl<M: Message + Default + Name> FromRequest<App> for Introduced<M> {
@@ -99,7 +99,7 @@ impl<M: Message + Default + Name> FromRequest<App> for Introduced<M> {
 
     async fn from_request(request: Request, app: &App) -> Result<Self, RefusedRequest> {
         let (mut parts, body) = request.into_parts();
-        let back = WayBack::from_request_parts(&mut parts, app).await?;
+        let back = ResponseBudget::from_request_parts(&mut parts, app).await?;
         let posted = Posted::read(app, &parts, body, &back.stranger()).await?;
         Ok(Self { posted, parts, back })
     }
@@ -115,7 +115,7 @@ impl<M: Name> Describe for Introduced<M> {
 /// A mutation that anybody may bring, because what it says is signed by whoever must.
 pub(super) struct Brought<M> {
     pub(super) posted: Posted<M>,
-    pub(super) back: WayBack,
+    pub(super) back: ResponseBudget,
 }
 
 impl<M: Message + Default + Name> FromRequest<App> for Brought<M> {

@@ -12,7 +12,7 @@ use protocol_spec::api::{Endpoint, Query};
 
 use super::{
     App,
-    answer::WayBack,
+    answer::ResponseBudget,
     api::{Api, Describe, Described},
     auth::Authenticated,
     body::{Brought, SignedRequest},
@@ -108,7 +108,7 @@ impl Api {
     {
         let handler = move |State(app): State<App>,
                             auth: Authenticated,
-                            back: WayBack,
+                            back: ResponseBudget,
                             ids: I,
                             TypedQuery(query): TypedQuery<X>| {
             let ask = ask.clone();
@@ -129,7 +129,7 @@ impl Api {
     {
         let handler = move |State(app): State<App>,
                             auth: Authenticated,
-                            back: WayBack,
+                            back: ResponseBudget,
                             TypedQuery(query): TypedQuery<X>| {
             let ask = ask.clone();
             async move {
@@ -155,7 +155,7 @@ impl Api {
         F: for<'a> Fn(&'a Vault, I, X) -> Answering<'a, A> + Clone + Send + Sync + 'static,
     {
         let handler =
-            move |State(app): State<App>, back: WayBack, ids: I, TypedQuery(query): TypedQuery<X>| {
+            move |State(app): State<App>, back: ResponseBudget, ids: I, TypedQuery(query): TypedQuery<X>| {
                 let ask = ask.clone();
                 async move {
                     let room = most(&app, &query).public_room(back).await?;

@@ -8,7 +8,7 @@ use protocol_spec::{
 
 use super::{
     App,
-    answer::{Room, SHORT, WayBack},
+    answer::{ReservedResponse, ResponseBudget, SHORT},
     auth::QuotaPermit,
 };
 use crate::vault::{KEYS_OF_PAGE, MAX_ACTS, MAX_VERSIONS, MAX_WRAPS, Refusal};
@@ -22,14 +22,18 @@ pub(super) enum Most {
 }
 
 impl Most {
-    pub(super) async fn room(self, back: WayBack, running: QuotaPermit) -> Result<Room, Refusal> {
+    pub(super) async fn room(
+        self,
+        back: ResponseBudget,
+        running: QuotaPermit,
+    ) -> Result<ReservedResponse, Refusal> {
         match self {
             Self::Bytes(bytes) => back.room(running, bytes).await,
             Self::Page(bytes) => back.page_room(running, bytes).await,
         }
     }
 
-    pub(super) async fn public_room(self, back: WayBack) -> Result<Room, Refusal> {
+    pub(super) async fn public_room(self, back: ResponseBudget) -> Result<ReservedResponse, Refusal> {
         match self {
             Self::Bytes(bytes) => back.public_room(bytes).await,
             Self::Page(bytes) => back.public_page_room(bytes).await,

@@ -26,7 +26,7 @@ use super::{
 };
 use crate::{
     telemetry::RequestLabels,
-    vault::{Refusal, for_who_has_seen},
+    vault::{Refusal, with_growth_from},
 };
 
 pub(super) async fn observe(State(app): State<App>, request: Request, next: Next) -> Response {
@@ -78,7 +78,7 @@ async fn run(app: &App, request: Request, next: Next) -> Response {
     let patience = app.limits.request_timeout + app.time_for(body.upper().unwrap_or(MAX_BODY));
     let seen = request.headers().get(LOG_SIZE);
     let seen = seen.and_then(|size| size.to_str().ok()?.parse().ok());
-    let running = for_who_has_seen(seen.unwrap_or(0), next.run(request));
+    let running = with_growth_from(seen.unwrap_or(0), next.run(request));
     match tokio::time::timeout(patience, running).await {
         Ok((mut response, growth)) => {
             for growth in growth {

@@ -13,7 +13,7 @@ use protocol_spec::{
 use crate::{
     http::{
         App,
-        answer::{ApiAnswer, Checkpoint, Description, SHORT, Served, Tile, WayBack},
+        answer::{ApiAnswer, Checkpoint, Description, ResponseBudget, SHORT, Served, Tile},
         auth::{Authenticated, Called},
         body::{Introduced, SignedRequest},
         enrolments::CountedEnrolment,
@@ -35,7 +35,7 @@ use crate::{
 
 pub(super) async fn server(
     State(app): State<App>,
-    back: WayBack,
+    back: ResponseBudget,
     TypedQuery(asked): TypedQuery<ServerQuery>,
     called: Called,
 ) -> ApiAnswer<pb::ServerInfo> {
@@ -47,7 +47,7 @@ pub(super) async fn server(
 }
 
 /// The API's description, made once at the start (API-13).
-pub(super) async fn openapi(State(app): State<App>, back: WayBack) -> Served<Description> {
+pub(super) async fn openapi(State(app): State<App>, back: ResponseBudget) -> Served<Description> {
     let document = app.document.as_bytes();
     let room = back
         .public_page_room(u64::try_from(document.len()).unwrap_or(u64::MAX))
@@ -57,7 +57,7 @@ pub(super) async fn openapi(State(app): State<App>, back: WayBack) -> Served<Des
 
 pub(super) async fn log_checkpoint(
     State(app): State<App>,
-    back: WayBack,
+    back: ResponseBudget,
     TypedQuery(asked): TypedQuery<CheckpointQuery>,
 ) -> Served<Checkpoint> {
     if asked.fresh.unwrap_or_default() {
@@ -70,7 +70,7 @@ pub(super) async fn log_checkpoint(
 
 pub(super) async fn log_tile(
     State(app): State<App>,
-    back: WayBack,
+    back: ResponseBudget,
     TileName(tile): TileName,
 ) -> Served<Tile> {
     let room = match tile.kind {
@@ -177,7 +177,7 @@ pub(super) async fn present(
 pub(super) async fn vault_records(
     State(app): State<App>,
     auth: Authenticated,
-    back: WayBack,
+    back: ResponseBudget,
     TypedQuery(page): TypedQuery<PageQuery<u64>>,
 ) -> ApiAnswer<pb::VaultPage> {
     let after = page.after.unwrap_or_default();
@@ -189,7 +189,7 @@ pub(super) async fn vault_records(
 pub(super) async fn arrivals(
     State(app): State<App>,
     auth: Authenticated,
-    back: WayBack,
+    back: ResponseBudget,
     TypedQuery(page): TypedQuery<PageQuery<VersionId>>,
 ) -> ApiAnswer<pb::VaultPage> {
     let list = records::arrivals(&app.vault, &auth.caller, page.after, page.most()).await?;
@@ -200,7 +200,7 @@ pub(super) async fn arrivals(
 pub(super) async fn vault_record(
     State(app): State<App>,
     auth: Authenticated,
-    back: WayBack,
+    back: ResponseBudget,
     Id(version): Id<VersionId>,
 ) -> ApiAnswer<pb::VaultRecord> {
     let list = records::vault_record(&app.vault, &auth.caller, version).await?;
@@ -211,7 +211,7 @@ pub(super) async fn vault_record(
 pub(super) async fn released_records(
     State(app): State<App>,
     auth: Authenticated,
-    back: WayBack,
+    back: ResponseBudget,
     Id(release): Id<ReleaseId>,
     TypedQuery(page): TypedQuery<PageQuery<u64>>,
 ) -> ApiAnswer<pb::ReleasedPage> {

@@ -52,6 +52,6 @@ pub use crate::vault::{
 
 pub(crate) use crate::vault::{
     core::steady::since_1970,
-    log::{for_who_has_seen, restoring},
+    log::{restoring, with_growth_from},
 };
 pub use protocol_spec::submitted::MAX_WRAPS;

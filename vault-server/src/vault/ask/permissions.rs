@@ -253,7 +253,7 @@ impl Submission for SubmitPermission {
         })
     }
 
-    async fn carry_out(&self, turn: Turn<'_>) -> Result<pb::PermissionAnswer, Refusal> {
+    async fn carry_out(&self, turn: Turn<'_>) -> Result<Self::Answer, Refusal> {
         let mut answer = turn.commit(self).await?;
         if let Some(head) = &mut answer.head {
             let patient = self.permission.patient_id;
@@ -266,7 +266,7 @@ impl Submission for SubmitPermission {
 impl Operation for SubmitPermission {
     type Answer = pb::PermissionAnswer;
 
-    async fn apply(&self, tx: &mut Tx<'_>) -> Result<pb::PermissionAnswer, Refusal> {
+    async fn apply(&self, tx: &mut Tx<'_>) -> Result<Self::Answer, Refusal> {
         let Self {
             permission,
             row,

@@ -180,7 +180,7 @@ struct Present<'a> {
 impl Operation for Present<'_> {
     type Answer = pb::PresentationAnswer;
 
-    async fn apply(&self, tx: &mut Tx<'_>) -> Result<pb::PresentationAnswer, Refusal> {
+    async fn apply(&self, tx: &mut Tx<'_>) -> Result<Self::Answer, Refusal> {
         let Self { body, .. } = self;
         standing::check_caller(tx, self.caller).await?;
         challenge::consume_challenge(tx, body, self.challenge).await?;
@@ -238,7 +238,7 @@ impl Present<'_> {
         check_there(tx, self.body).await?;
         let release = pb::Release {
             ticket: row.ticket,
-            ..pb::Release::default()
+            ..Default::default()
         };
         let answer = pb::PresentationAnswer {
             answer: Some(Answer::Release(release)),
@@ -282,7 +282,7 @@ impl Present<'_> {
         tx.expire(expires, Expiring::Upload(body.patient_id, upload_id));
         let presented = pb::Presented {
             standby_ticket: row.ticket.clone(),
-            ..pb::Presented::default()
+            ..Default::default()
         };
         Ok((Answer::Standby(pb::Standby { ticket: row.ticket }), presented))
     }
@@ -329,7 +329,7 @@ impl Present<'_> {
         });
         let presented = pb::Presented {
             release_ticket: Some(receipt),
-            ..pb::Presented::default()
+            ..Default::default()
         };
         Ok((answer, presented))
     }

@@ -94,7 +94,7 @@ impl Submission for SubmitRevocation {
         })
     }
 
-    async fn carry_out(&self, turn: Turn<'_>) -> Result<pb::RevocationAnswer, Refusal> {
+    async fn carry_out(&self, turn: Turn<'_>) -> Result<Self::Answer, Refusal> {
         let Turn { shared, caller, .. } = turn;
         let (patient, permission) = (self.revocation.patient_id, self.revocation.permission_id);
         let mut answer = match turn.answered().await? {
@@ -171,7 +171,7 @@ impl Operation for SubmitRevocation {
         true
     }
 
-    async fn apply(&self, tx: &mut Tx<'_>) -> Result<pb::RevocationAnswer, Refusal> {
+    async fn apply(&self, tx: &mut Tx<'_>) -> Result<Self::Answer, Refusal> {
         let Self { revocation } = self;
         let (patient, id) = (revocation.patient_id, revocation.permission_id);
         let key = tables::meter(patient, id);

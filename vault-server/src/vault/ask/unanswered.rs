@@ -44,7 +44,7 @@ pub(crate) async fn senders(
     let last = rows.last().filter(|_| more).map(|row| row.sender.clone());
     let mut page = pb::SenderPage {
         next: last.unwrap_or_default(),
-        ..pb::SenderPage::default()
+        ..Default::default()
     };
     for row in rows {
         let id = InstitutionId::try_from(row.sender.as_ref()).map_err(Refusal::damaged)?;

@@ -117,7 +117,7 @@ impl Vault {
             max_request_bytes: limits.request_bytes,
             max_leaves_per_request: u64::from(limits.leaves_per_request),
             max_inline_bytes: protocol_spec::content::LEAF_LEN,
-            ..pb::ServerInfo::default()
+            ..Default::default()
         };
         admission::announce_enrolment(self, &mut info);
         info

@@ -111,7 +111,7 @@ pub(crate) async fn delegated_requests(
             .last()
             .filter(|_| more)
             .map_or_else(Bytes::new, |row| row.request_id.clone()),
-        ..pb::RequestPage::default()
+        ..Default::default()
     };
     for row in rows {
         let asked = row.kind() != pb::PermissionKind::Upload;

@@ -57,7 +57,7 @@ impl Submission for StartHelp {
 impl Operation for StartHelp {
     type Answer = pb::HelpStarted;
 
-    async fn apply(&self, tx: &mut Tx<'_>) -> Result<pb::HelpStarted, Refusal> {
+    async fn apply(&self, tx: &mut Tx<'_>) -> Result<Self::Answer, Refusal> {
         let Self { help } = self;
         let patient = help.patient_id;
         let key = tables::emergency(patient);

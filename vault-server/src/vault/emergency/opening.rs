@@ -96,7 +96,7 @@ struct Open<'a> {
 impl Operation for Open<'_> {
     type Answer = pb::EmergencyOpened;
 
-    async fn apply(&self, tx: &mut Tx<'_>) -> Result<pb::EmergencyOpened, Refusal> {
+    async fn apply(&self, tx: &mut Tx<'_>) -> Result<Self::Answer, Refusal> {
         let Self {
             caller,
             intent,

@@ -117,7 +117,7 @@ impl Submission for CloseEpoch {
         })
     }
 
-    async fn carry_out(&self, turn: Turn<'_>) -> Result<pb::LoggedStatement, Refusal> {
+    async fn carry_out(&self, turn: Turn<'_>) -> Result<Self::Answer, Refusal> {
         let shared = turn.shared;
         let (patient, collection) = (self.closure.patient_id, collection(&self.closure));
         check_rewrapped(shared, patient, collection).await?;
@@ -135,7 +135,7 @@ impl Operation for CloseEpoch {
         true
     }
 
-    async fn apply(&self, tx: &mut Tx<'_>) -> Result<pb::LoggedStatement, Refusal> {
+    async fn apply(&self, tx: &mut Tx<'_>) -> Result<Self::Answer, Refusal> {
         let Self { closure } = self;
         tx.protects = true;
         let (patient, closed) = (closure.patient_id, collection(closure));

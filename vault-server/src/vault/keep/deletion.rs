@@ -71,7 +71,7 @@ impl Submission for DeleteRecord {
         })
     }
 
-    async fn carry_out(&self, turn: Turn<'_>) -> Result<pb::LoggedStatement, Refusal> {
+    async fn carry_out(&self, turn: Turn<'_>) -> Result<Self::Answer, Refusal> {
         let mut logged = turn.commit(self).await?;
         let first = PatientSigned::<RecordDeletion>::try_from(logged.statement.clone());
         let first = first.map_err(Refusal::damaged)?;
@@ -90,7 +90,7 @@ impl Operation for DeleteRecord {
         true
     }
 
-    async fn apply(&self, tx: &mut Tx<'_>) -> Result<pb::LoggedStatement, Refusal> {
+    async fn apply(&self, tx: &mut Tx<'_>) -> Result<Self::Answer, Refusal> {
         let Self { deletion } = self;
         tx.protects = true;
         let (patient, record) = (deletion.patient_id, deletion.record_id);

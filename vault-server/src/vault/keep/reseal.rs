@@ -108,7 +108,7 @@ impl Submission for OpenReseal {
 impl Operation for OpenReseal {
     type Answer = pb::ResealOpened;
 
-    async fn apply(&self, tx: &mut Tx<'_>) -> Result<pb::ResealOpened, Refusal> {
+    async fn apply(&self, tx: &mut Tx<'_>) -> Result<Self::Answer, Refusal> {
         let Self {
             patient,
             replaces,
@@ -168,7 +168,7 @@ struct CommitReseal {
 impl Operation for CommitReseal {
     type Answer = pb::Receipt;
 
-    async fn apply(&self, tx: &mut Tx<'_>) -> Result<pb::Receipt, Refusal> {
+    async fn apply(&self, tx: &mut Tx<'_>) -> Result<Self::Answer, Refusal> {
         let patient = self.stream.patient;
         let mut session = self.stream.check(tx).await?;
         let OpenUpload { version, pays, .. } = &session;

@@ -34,7 +34,7 @@ use protocol_spec::{
 };
 use tokio::sync::{Notify, watch};
 
-pub(crate) use self::{contradiction::Contradiction, rounds::Rounds, seen::for_who_has_seen};
+pub(crate) use self::{contradiction::Contradiction, rounds::Rounds, seen::with_growth_from};
 
 use crate::{
     identity::OperatorIdentity,

@@ -70,7 +70,7 @@ impl Log {
         self.lead_on(size).await?;
         Ok(pb::LogProof {
             proof: proof.to_string(),
-            ..pb::LogProof::default()
+            ..Default::default()
         })
     }
 

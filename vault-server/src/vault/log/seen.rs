@@ -38,7 +38,7 @@ impl Seen {
 
 /// Runs `work` for a caller who has seen the log with `from` leaves. With its result come proofs that lead from there to each
 /// checkpoint in it: [`Log::lead_on`] notes them in a task-local, as long as `work` runs.
-pub(crate) async fn for_who_has_seen<T>(from: u64, work: impl Future<Output = T>) -> (T, Vec<Growth>) {
+pub(crate) async fn with_growth_from<T>(from: u64, work: impl Future<Output = T>) -> (T, Vec<Growth>) {
     let seen = Seen {
         size: from,
         paths: Mutex::default(),

@@ -36,7 +36,7 @@ impl Submission for SubmitHead {
         })
     }
 
-    async fn carry_out(&self, turn: Turn<'_>) -> Result<pb::LoggedStatement, Refusal> {
+    async fn carry_out(&self, turn: Turn<'_>) -> Result<Self::Answer, Refusal> {
         let mut logged = turn.commit(self).await?;
         turn.shared
             .complete_logged(self.head.patient_id, &mut logged)
@@ -48,7 +48,7 @@ impl Submission for SubmitHead {
 impl Operation for SubmitHead {
     type Answer = pb::LoggedStatement;
 
-    async fn apply(&self, tx: &mut Tx<'_>) -> Result<pb::LoggedStatement, Refusal> {
+    async fn apply(&self, tx: &mut Tx<'_>) -> Result<Self::Answer, Refusal> {
         let Self { head } = self;
         tx.protects = true;
         let newest = acts::newest_head(tx, head.patient_id).await?;

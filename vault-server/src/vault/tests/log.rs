@@ -27,9 +27,10 @@ use crate::{
     identity::OperatorIdentity,
     store::{Commit, CommitId, Outcome},
     vault::{
-        Vault, for_who_has_seen,
+        Vault,
         log::Queued,
         tables::{self, LogQueueRow, Row},
+        with_growth_from,
     },
 };
 
@@ -167,14 +168,14 @@ async fn answers_lead_on_from_what_was_seen() {
         assert_eq!(events.events.len(), 2);
         answer().await
     };
-    let (last, came) = for_who_has_seen(seen.size, twice).await;
+    let (last, came) = with_growth_from(seen.size, twice).await;
     let [growth] = came.as_slice() else {
         panic!("{came:?}");
     };
     assert_eq!((growth.from, growth.to), (seen.size, last.size));
     verify_consistency(&seen, &last, &growth.path).unwrap();
     for size in [0, last.size, last.size + 1, u64::MAX] {
-        let (_, came) = for_who_has_seen(size, answer()).await;
+        let (_, came) = with_growth_from(size, answer()).await;
         assert_eq!(came, [], "{size}");
     }
 }

@@ -247,7 +247,7 @@ impl CommitUpload {
 impl Operation for CommitUpload {
     type Answer = pb::Receipt;
 
-    async fn apply(&self, tx: &mut Tx<'_>) -> Result<pb::Receipt, Refusal> {
+    async fn apply(&self, tx: &mut Tx<'_>) -> Result<Self::Answer, Refusal> {
         let patient = self.stream.patient;
         let mut session = self.stream.check(tx).await?;
         let held = session.row.bytes;

@@ -116,7 +116,7 @@ impl Operation for CloseRelease {
         true
     }
 
-    async fn apply(&self, tx: &mut Tx<'_>) -> Result<pb::Receipt, Refusal> {
+    async fn apply(&self, tx: &mut Tx<'_>) -> Result<Self::Answer, Refusal> {
         let row = tx
             .read_existing(&tables::release(self.patient, self.release))
             .await?;

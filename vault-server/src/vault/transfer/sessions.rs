@@ -102,7 +102,7 @@ async fn session(
 ) -> Result<Option<Session>, Refusal> {
     let mut open = pb::OpenSession {
         keyid,
-        ..pb::OpenSession::default()
+        ..Default::default()
     };
     let (institution, expires) = match id {
         Id::Upload(upload) => {

@@ -41,7 +41,7 @@ impl Submission for Take {
         })
     }
 
-    async fn carry_out(&self, turn: Turn<'_>) -> Result<pb::Receipt, Refusal> {
+    async fn carry_out(&self, turn: Turn<'_>) -> Result<Self::Answer, Refusal> {
         let mut receipt = turn.commit(self).await?;
         let first = Signed::<TakeBack>::try_from(receipt.statement.clone()).map_err(Refusal::damaged)?;
         deletion::drop_leaves(turn.shared, first.claimed().version_id).await;
@@ -59,7 +59,7 @@ impl Operation for Take {
         true
     }
 
-    async fn apply(&self, tx: &mut Tx<'_>) -> Result<pb::Receipt, Refusal> {
+    async fn apply(&self, tx: &mut Tx<'_>) -> Result<Self::Answer, Refusal> {
         let Self { take_back } = self;
         tx.protects = true;
         // What nobody has opened by an old copy somebody may have (LOG-22, DEL-6).

@@ -66,7 +66,7 @@ pub(in crate::vault) async fn put_entry(tx: &mut Tx<'_>, institution: &Instituti
     let entry = pb::DirectoryEntry {
         keys: Some(institution.keys().to_message()),
         accreditation: Some(institution.accreditation().to_message()),
-        ..pb::DirectoryEntry::default()
+        ..Default::default()
     };
     tx.publish(&Entry::keys(institution))?;
     tx.put(&tables::entry(id, sequence), &entry);

@@ -44,7 +44,7 @@ impl Operation for Publish {
     /// The statement that stands: the first one.
     type Answer = pb::Statement;
 
-    async fn apply(&self, tx: &mut Tx<'_>) -> Result<pb::Statement, Refusal> {
+    async fn apply(&self, tx: &mut Tx<'_>) -> Result<Self::Answer, Refusal> {
         let Self { program } = self;
         let key = tables::program(program);
         if let Some(first) = tx.read(&key).await? {

@@ -137,7 +137,7 @@ impl Operation for AddTerminal {
             terminal: Some(pb::Terminal {
                 certificate: Some(certificate.to_message()),
                 keys: keys.as_ref().map(Into::into),
-                ..pb::Terminal::default()
+                ..Default::default()
             }),
         };
         tx.put(&key, &row);

@@ -48,7 +48,7 @@ impl Operation for Withdraw {
         true
     }
 
-    async fn apply(&self, tx: &mut Tx<'_>) -> Result<pb::Statement, Refusal> {
+    async fn apply(&self, tx: &mut Tx<'_>) -> Result<Self::Answer, Refusal> {
         let Self { withdrawal } = self;
         let key = tables::institution(withdrawal.institution_id);
         let mut entry = tx.read_existing(&key).await?;
