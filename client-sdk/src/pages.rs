@@ -1,6 +1,6 @@
 //! Lists that the server gives page by page. Each page goes on behind the last, and the whole has a bound: no
-//! server leads a client around in circles, or on for ever (API-21, API-22). Every list is read by what stands
-//! in this module.
+//! server leads a client around in circles, or on for ever (API-21, API-22). Every list is read by what
+//! stands in this module.
 //!
 //! Most lists say themselves where they go on, by a cursor: [`Pages`]. Of a few the reader knows it, because
 //! he counts what he has: they use [`Whole`] alone.

@@ -20,11 +20,7 @@ mod moved;
 
 use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 
-pub use self::{
-    consent::AskedFor,
-    delegates::GivenDelegation,
-    moved::{SessionTicket, purpose_of},
-};
+pub use self::{consent::AskedFor, delegates::GivenDelegation, moved::SessionTicket};
 use self::{delegates::Delegations, emergencies::Emergencies, moved::Sessions};
 use crate::{
     Error,
@@ -63,7 +59,7 @@ pub struct Walk<G> {
     delegations: Delegations,
     emergencies: Emergencies,
     sessions: Sessions,
-    /// By their evidence.
+    /// Presentations, by the hashes of their evidence.
     presentations: HashSet<Sha256Digest>,
     /// Versions that were stored and are there, and of which record.
     stored: BTreeMap<VersionId, RecordId>,
@@ -75,11 +71,11 @@ pub struct Walk<G> {
 /// A permission, and what was done under it.
 #[derive(Debug)]
 pub struct UsedPermission {
-    /// What was permitted.
+    /// What was permitted, and to whom.
     pub permission: VerifiedPermission,
     /// Presentations, spent uses and open releases.
     pub uses: ShownUses,
-    /// Whether it was revoked.
+    /// Whether it was revoked so far.
     pub revoked: bool,
     /// Stored or released under it.
     bytes: u64,
@@ -117,7 +113,7 @@ impl<G: Grounds> Walk<G> {
         }
     }
 
-    /// All permissions so far.
+    /// All permissions that were given so far.
     pub fn permissions(&self) -> &BTreeMap<PermissionId, UsedPermission> {
         &self.permissions
     }

@@ -1,5 +1,5 @@
-//! The case of one permission, put together from the history: checked as a stranger would check it, then handed out. The rules are
-//! in `protocol-spec/spec/case.md`.
+//! The case of one permission, put together from the history: checked as a stranger would check it, then handed out. The
+//! rules are in `protocol-spec/spec/case.md`.
 
 use std::collections::BTreeSet;
 

@@ -1,5 +1,5 @@
-//! Delegations in a history: given once, ended once, and what delegates' devices have signed to read a
-//! record. See `spec/delegates.md` §4.
+//! Delegations in a history: given once, ended once, and what delegates' devices have signed to read a record. The rules
+//! are in `spec/delegates.md` §4.
 
 use std::collections::{HashMap, HashSet};
 

@@ -79,21 +79,20 @@ impl SessionTicket {
     }
 }
 
-/// What a presentation was for: what the permission names, where it names something, and its session was opened in the permission's
-/// time (CND-2, PRM-12).
-pub fn purpose_of(
+/// Whether a presentation was for what the permission names, where it names something, and its session was opened in the
+/// permission's time (CND-2, PRM-12).
+fn check_purpose(
     proven: &ProvenPresentation,
     permission: &VerifiedPermission,
     opened: u64,
-) -> Result<Option<Purpose>, Error> {
+) -> Result<(), Error> {
     let purpose = Purpose::read(proven.presentation.purpose.clone())?;
     ensure(
         permission.purpose.is_none() || permission.purpose == purpose,
         "it was presented for another purpose than was permitted",
     )?;
     let in_time = (permission.not_before..permission.not_after).contains(&opened);
-    ensure(in_time, "it was presented at a time that was not permitted")?;
-    Ok(purpose)
+    ensure(in_time, "it was presented at a time that was not permitted")
 }
 
 impl<G: Grounds> Walk<G> {
@@ -119,7 +118,7 @@ impl<G: Grounds> Walk<G> {
             opened.is_of(permission, session),
             "its ticket is for something else",
         )?;
-        purpose_of(&proven, permission, opened.at())?;
+        check_purpose(&proven, permission, opened.at())?;
         let first = self.presentations.insert(proven.hash);
         ensure(first, "it stands here a second time")?;
         self.open(session, opened)?;

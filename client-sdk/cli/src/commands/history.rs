@@ -160,7 +160,7 @@ impl Options {
     }
 }
 
-/// What one institution did.
+/// What one institution did, in sums.
 #[derive(Serialize)]
 struct Total {
     #[serde(flatten)]

@@ -1,5 +1,5 @@
 //! Delegates and devices in a history: who was let act, what delegates read, and how the list of devices
-//! changed. See `protocol-spec/spec/delegates.md` §4.
+//! has changed. The rules are in `protocol-spec/spec/delegates.md` §4.
 
 use protocol_spec::{
     bodies::{Delegation, DelegationEnd},

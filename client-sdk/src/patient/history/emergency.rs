@@ -1,5 +1,5 @@
-//! Emergencies in a history: openings, the helps of guardians that come before them, and objections to these. The rules are in
-//! `protocol-spec/spec/emergency.md` §6.
+//! Emergencies in a history: openings, the helps of guardians that come before them, and objections to these. The
+//! rules are in `protocol-spec/spec/emergency.md` §6.
 
 use protocol_spec::{
     bodies::{EmergencyHelp, EmergencyObjection},

@@ -14,7 +14,7 @@ use crate::{Error, Result, home::Home};
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub(super) struct Seen {
     pub(super) entries: u64,
-    /// SHA-256 in hexadecimal digits.
+    /// What SHA-256 gives, in hexadecimal digits.
     digest: String,
 }
 
