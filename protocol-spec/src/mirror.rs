@@ -1,8 +1,12 @@
 //! The directory as the log has it: every event, in the log's order, verified, none left out. See `spec/log.md` §6.
 
+mod kept;
+
 use std::collections::{BTreeMap, BTreeSet};
 
 use bytes::Bytes;
+
+pub use self::kept::KeptEvent;
 
 use crate::{
     Error,

@@ -14,7 +14,7 @@ use protocol_spec::{
     defence::Defence,
     log::{DirectoryHead, VerifiedCheckpoint, verify_leaf},
     messages as pb,
-    mirror::Directory,
+    mirror::{Directory, KeptEvent},
 };
 use tokio::sync::{Mutex, MutexGuard};
 
@@ -137,10 +137,7 @@ impl Mirror {
             let last = page.events.is_empty();
             for event in page.events {
                 take(&mut kept.directory, &checkpoint, &event)?;
-                kept.events.push(pb::DirectoryEvent {
-                    path: Vec::new(),
-                    ..event
-                });
+                kept.events.push(event.into());
             }
             let said = DirectoryHead::of(&checkpoint).map_err(Error::tampered(WHAT))?;
             if last || kept.directory.head().events >= said.events {
@@ -159,7 +156,7 @@ impl Mirror {
     }
 
     /// The events that this home has kept, which were verified when they came.
-    pub(super) fn kept_events(&self) -> Result<Vec<pb::DirectoryEvent>> {
+    pub(super) fn kept_events(&self) -> Result<Vec<KeptEvent>> {
         Ok(self.files.newest(None)?.events)
     }
 

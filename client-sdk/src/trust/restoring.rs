@@ -8,8 +8,7 @@ use protocol_spec::{
     api::{self, ConsistencyQuery},
     hash::Sha256Digest,
     log::{Checkpoint, DirectoryHead, Hash, VerifiedCheckpoint, verify_consistency},
-    messages as pb,
-    mirror::Directory,
+    mirror::{Directory, KeptEvent},
     restoration::VerifiedRestoration,
 };
 
@@ -62,7 +61,7 @@ impl From<&Lived> for RestorationInfo {
 pub(crate) struct Found {
     restorations: Vec<VerifiedRestoration>,
     checkpoint: VerifiedCheckpoint,
-    events: Vec<pb::DirectoryEvent>,
+    events: Vec<KeptEvent>,
     seen_here: u64,
 }
 
@@ -123,9 +122,9 @@ impl Restorations {
             self.must_begin(&checkpoint, pinned.size, pinned.root).await?;
         }
         let before: Vec<_> = self.mirror.kept_events()?;
-        let common = |events: &[pb::DirectoryEvent]| -> Vec<_> {
+        let common = |events: &[KeptEvent]| -> Vec<_> {
             let copied = events.iter().filter(|event| event.index < first.size);
-            copied.map(|event| (event.index, event.entry.clone())).collect()
+            copied.cloned().collect()
         };
         let (here, there) = (common(&before), common(&events));
         // The home may not have read all of them.
@@ -203,7 +202,7 @@ impl Restorations {
     }
 
     /// All events of the directory, as if this home had seen none.
-    async fn read_directory(&self) -> Result<(Directory, Vec<pb::DirectoryEvent>, VerifiedCheckpoint)> {
+    async fn read_directory(&self) -> Result<(Directory, Vec<KeptEvent>, VerifiedCheckpoint)> {
         let witnessed = self.witnesses.are_asked_for();
         let mut directory = Directory::new(*self.server.registrar(), *self.server.operator());
         let mut events = Vec::new();
@@ -221,10 +220,7 @@ impl Restorations {
             let last = page.events.is_empty();
             for event in page.events {
                 mirror::take(&mut directory, &checkpoint, &event)?;
-                events.push(pb::DirectoryEvent {
-                    path: Vec::new(),
-                    ..event
-                });
+                events.push(event.into());
             }
             let said = DirectoryHead::of(&checkpoint).map_err(Error::tampered(WHAT))?;
             if last || directory.head().events >= said.events {

@@ -2,11 +2,9 @@
 
 use std::sync::Arc;
 
-use prost::Message;
 use protocol_spec::{
     log::{DirectoryHead, SignedCheckpoint, VerifiedCheckpoint},
-    messages as pb,
-    mirror::Directory,
+    mirror::{Directory, KeptEvent},
 };
 
 use super::held::KeptDirectory;
@@ -46,14 +44,9 @@ impl MirrorFiles {
             .map_err(damaged)?;
         let count = DirectoryHead::of(&checkpoint).map_err(damaged)?.events;
         let damaged = |_| self.home.damaged(EVENTS);
-        let all =
-            pb::DirectoryEvents::decode(bytes::Bytes::from(file)).map_err(|_| self.home.damaged(EVENTS))?;
+        let all = KeptEvent::read_all(file).map_err(damaged)?;
         // What is more was written just before a crash, and is read again.
-        for event in all
-            .events
-            .into_iter()
-            .take(usize::try_from(count).unwrap_or(usize::MAX))
-        {
+        for event in all.into_iter().take(usize::try_from(count).unwrap_or(usize::MAX)) {
             directory.recall(event.index, &event.entry).map_err(damaged)?;
             events.push(event);
         }
@@ -110,17 +103,13 @@ impl MirrorFiles {
 }
 
 /// Writes all events, and the note under which they are all, whatever the home had before.
-pub(in crate::trust) fn write_all(home: &Home, events: Vec<pb::DirectoryEvent>, note: &[u8]) -> Result<()> {
+pub(in crate::trust) fn write_all(home: &Home, events: Vec<KeptEvent>, note: &[u8]) -> Result<()> {
     write_events(home, events)?;
     home.write(CHECKPOINT, note)
 }
 
-fn write_events(home: &Home, events: Vec<pb::DirectoryEvent>) -> Result<()> {
-    let file = pb::DirectoryEvents {
-        checkpoint: String::new(),
-        events,
-    };
-    home.write(EVENTS, &file.encode_to_vec())
+fn write_events(home: &Home, events: Vec<KeptEvent>) -> Result<()> {
+    home.write(EVENTS, &KeptEvent::write_all(events))
 }
 
 pub(super) const EVENTS: &str = "directory.events";

@@ -2,7 +2,11 @@
 
 use std::{collections::HashMap, time::Duration};
 
-use protocol_spec::{ids::InstitutionId, log::VerifiedCheckpoint, messages as pb, mirror::Directory};
+use protocol_spec::{
+    ids::InstitutionId,
+    log::VerifiedCheckpoint,
+    mirror::{Directory, KeptEvent},
+};
 
 use crate::{DirectoryEntry, Error, Result};
 
@@ -19,7 +23,7 @@ pub(super) struct Mirrored {
 /// A mirror, and what of it stands in the home.
 pub(super) struct KeptDirectory {
     pub(super) directory: Directory,
-    pub(super) events: Vec<pb::DirectoryEvent>,
+    pub(super) events: Vec<KeptEvent>,
     /// The note under which all of it stands; empty before there is one.
     pub(super) note: Vec<u8>,
     /// One under which all of it was said to stand since, and which the home does not have yet.
@@ -29,7 +33,7 @@ pub(super) struct KeptDirectory {
 }
 
 impl KeptDirectory {
-    pub(super) fn new(directory: Directory, events: Vec<pb::DirectoryEvent>, note: Vec<u8>) -> Self {
+    pub(super) fn new(directory: Directory, events: Vec<KeptEvent>, note: Vec<u8>) -> Self {
         Self {
             directory,
             events,

@@ -72,7 +72,7 @@ async fn keep(session: &Session, size: u64, events: &[pb::DirectoryEvent]) {
     let had = kept.events.len();
     for event in &events[had..] {
         kept.directory.take(event.index, &event.entry).unwrap();
-        kept.events.push(event.clone());
+        kept.events.push(event.clone().into());
     }
     let checkpoint = checkpoint(size, events);
     session
