@@ -11,6 +11,7 @@ use protocol_spec::ids::RequestId;
 use serde::{Deserialize, Serialize};
 
 use super::{
+    answering::Answering,
     answers::{AnswerState, KeptAnswer},
     outcome::{Decision, Outcome, is_about_the_request},
     store::{FOLDER, StandingRules},
@@ -19,7 +20,7 @@ use crate::{Error, Patient, Result, home::Lock};
 
 /// Answers requests by the standing rules.
 pub struct Agent<'a> {
-    pub(super) patient: &'a Patient,
+    patient: &'a Patient,
     /// The highest number of rules in this life: also what is put back together with its note is noticed.
     seen: u64,
     /// Whether answers may be kept that nobody knows to have arrived.
@@ -69,7 +70,8 @@ impl Agent<'_> {
         if self.unsettled {
             // What a revocation that was broken off has left to do.
             self.patient.finish_revocations(&()).await?;
-            self.settle(&rules, report).await?;
+            self.not_older(&rules)?;
+            self.answering().settle(&rules, report).await?;
         }
         let mut cursor = self.cursor(&rules)?;
         self.unsettled = true;
@@ -114,37 +116,31 @@ impl Agent<'_> {
         self.not_older(rules)?;
         if let Some(kept) = KeptAnswer::load(self.patient.vault.home(), request)? {
             return if kept.state == AnswerState::Signed {
-                self.settle_one(rules, kept).await.map(Some)
+                self.answering().settle_one(rules, kept).await.map(Some)
             } else {
                 Ok(None)
             };
         }
-        match self.answer(rules, request).await {
+        match self.answering().answer(rules, request).await {
             Err(error) if is_about_the_request(&error) => {
                 let why = error.to_string();
-                Ok(Some(self.decision(rules, request, Outcome::Ask { why })))
+                Ok(Some(self.answering().decision(
+                    rules,
+                    request,
+                    Outcome::Ask { why },
+                )))
             }
             result => result,
         }
     }
 
-    pub(super) fn decision(
-        &self,
-        rules: &StandingRules,
-        request_id: RequestId,
-        outcome: Outcome,
-    ) -> Decision {
-        Decision {
-            at: self.patient.vault.home().system().now_ms(),
-            request_id,
-            from: None,
-            rule: None,
-            sequence: rules.sequence,
-            outcome,
+    fn answering(&self) -> Answering<'_> {
+        Answering {
+            patient: self.patient,
         }
     }
 
-    pub(super) fn not_older(&mut self, rules: &StandingRules) -> Result<()> {
+    fn not_older(&mut self, rules: &StandingRules) -> Result<()> {
         if rules.sequence < self.seen {
             return Err(Error::RulesChanged {
                 file: self.patient.vault.home().path(FOLDER),

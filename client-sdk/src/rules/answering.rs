@@ -6,21 +6,26 @@
 use protocol_spec::{conditions::Conditions, ids::RequestId, messages::RequestState, problem::Problem};
 
 use super::{
-    agent::Agent,
     answers::{AnswerKind, AnswerState, By, KeptAnswer},
     outcome::{Decision, Outcome, is_about_the_request},
     store::StandingRules,
     verdict::{Answer, Verdict},
 };
 use crate::{
-    Error, Result,
+    Error, Patient, Result,
     patient::{HistoryWhat, OwnRecord, PermissionLimits, answers, requests},
     trust::Asked,
 };
 
-impl Agent<'_> {
+/// Gives her answers to single requests.
+#[derive(Clone, Copy)]
+pub(super) struct Answering<'a> {
+    pub(super) patient: &'a Patient,
+}
+
+impl Answering<'_> {
     /// Evaluates and, where a rule answers, signs, keeps and sends.
-    pub(super) async fn answer(&self, rules: &StandingRules, request: RequestId) -> Result<Option<Decision>> {
+    pub(super) async fn answer(self, rules: &StandingRules, request: RequestId) -> Result<Option<Decision>> {
         let (asked, state) = requests::asked(&self.patient.vault, request).await?;
         let time = self.patient.vault.time();
         if state != RequestState::Open || time.may_be_over(asked.expires) {
@@ -143,11 +148,10 @@ impl Agent<'_> {
 
     /// Deals with answers that were kept, but of which nobody knows whether they arrived.
     pub(super) async fn settle(
-        &mut self,
+        self,
         rules: &StandingRules,
         report: &mut (dyn FnMut(Decision) + Send),
     ) -> Result<()> {
-        self.not_older(rules)?;
         for kept in KeptAnswer::all(self.patient.vault.home())? {
             if kept.state == AnswerState::Signed {
                 report(self.settle_one(rules, kept).await?);
@@ -156,7 +160,7 @@ impl Agent<'_> {
         Ok(())
     }
 
-    pub(super) async fn settle_one(&self, rules: &StandingRules, mut kept: KeptAnswer) -> Result<Decision> {
+    pub(super) async fn settle_one(self, rules: &StandingRules, mut kept: KeptAnswer) -> Result<Decision> {
         let home = self.patient.vault.home();
         let (request, rule) = (kept.request(home)?, Some(kept.rule.clone()));
         let outcome = if kept.sequence != rules.sequence {
@@ -173,5 +177,17 @@ impl Agent<'_> {
             rule,
             ..self.decision(rules, request, outcome)
         })
+    }
+
+    /// What was decided about a request, now and by these rules.
+    pub(super) fn decision(self, rules: &StandingRules, request_id: RequestId, outcome: Outcome) -> Decision {
+        Decision {
+            at: self.patient.vault.home().system().now_ms(),
+            request_id,
+            from: None,
+            rule: None,
+            sequence: rules.sequence,
+            outcome,
+        }
     }
 }
