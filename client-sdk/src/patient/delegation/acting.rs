@@ -4,12 +4,12 @@
 //! What a method fails with, besides the errors of the connection and what the server refuses, stands behind
 //! `Errors:` in its doc.
 
-use std::{collections::BTreeMap, path::Path};
+use std::path::Path;
 
-use crypto::{Collection, CollectionKey, DelegatedKeyContext, WrappedKey, open_delegated_key};
+use crypto::{Collection, CollectionKey, WrappedKey};
 use protocol_spec::{
-    api::{self, DelegatedKeysQuery},
-    bodies::{DelegatedKey, Placement},
+    api,
+    bodies::Placement,
     collection::CollectionSelector,
     delegation::VerifiedDelegation,
     ids::{CollectionId, PatientId, PermissionId, RecordId, RequestId},
@@ -27,12 +27,12 @@ use crate::{
         answers,
         delegation::{
             DelegationState,
+            given_keys::GivenKeys,
             offers::{self, HeldDelegation},
-            state, tampered,
+            state,
         },
         examine::Examined,
         gone::unknown,
-        listed,
         listing::OwnRecord,
         records::open_record,
         refs::InstitutionRef,
@@ -62,7 +62,7 @@ pub struct Delegate<'a> {
     vault: &'a Vault,
     server: Server,
     delegation: VerifiedDelegation,
-    keys: BTreeMap<(CollectionId, u64), CollectionKey>,
+    keys: GivenKeys,
 }
 
 pub(in crate::patient) async fn held_delegations(vault: &Vault) -> Result<Vec<HeldDelegation>> {
@@ -99,14 +99,13 @@ pub(in crate::patient) async fn acting_for(vault: &Vault, owner: PatientId) -> R
         DelegationState::NotYet => return refused(Problem::DelegationNotYetValid),
         DelegationState::Offered | DelegationState::Refused => return refused(Problem::NotAccepted),
     }
-    let mut delegate = Delegate {
+    let server = vault.session.server.acting(delegation.delegation_id)?;
+    Ok(Delegate {
+        keys: GivenKeys::open(vault, &server, &delegation).await?,
         vault,
-        server: vault.session.server.acting(delegation.delegation_id)?,
+        server,
         delegation,
-        keys: BTreeMap::new(),
-    };
-    delegate.open_keys().await?;
-    Ok(delegate)
+    })
 }
 
 /// Delegations that she has accepted, verified, and whether the server says that they have ended.
@@ -232,12 +231,10 @@ impl Delegate<'_> {
     ) -> Result<PermissionId> {
         let asked = self.asked(request).await?;
         self.check_terms(terms)?;
-        let newest = self.keys.range((of, 0)..=(of, u64::MAX)).next_back();
-        let (epoch, key) = newest
-            .map(|((_, epoch), key)| (*epoch, key))
-            .ok_or_else(|| no_collection(&of.to_string()))?;
+        let newest = self.keys.newest(of);
+        let (collection, key) = newest.ok_or_else(|| no_collection(&of.to_string()))?;
         let selector = CollectionSelector {
-            collection: Collection { id: of, epoch },
+            collection,
             until: None,
         };
         let key = CollectionKey::from_bytes(key.expose());
@@ -343,7 +340,7 @@ impl Delegate<'_> {
             id: placement.collection_id,
             epoch: message.epoch,
         };
-        let key = self.keys.get(&(collection.id, collection.epoch)).ok_or_else(|| {
+        let key = self.keys.get(collection).ok_or_else(|| {
             Error::Usage(
                 "the patient's device has not given you its key yet: try again when it was online".into(),
             )
@@ -362,50 +359,6 @@ impl Delegate<'_> {
             collection: collection.id,
             number: placement.number,
         })
-    }
-
-    /// Opens the keys that the owner's devices have given (DLG-3).
-    async fn open_keys(&mut self) -> Result<()> {
-        for id in self.delegation.collections.ids().to_vec() {
-            let path = api::DELEGATED_KEYS.ask([], DelegatedKeysQuery::of(id));
-            let (mut keys, mut pages) = (Vec::new(), self.server.pages(path));
-            while let Some(page) = pages.next().await? {
-                keys.extend(page.keys);
-            }
-            for key in keys {
-                let (collection, key) = self.open_key(key).await?;
-                self.keys.insert((collection.id, collection.epoch), key);
-            }
-        }
-        Ok(())
-    }
-
-    async fn open_key(&self, message: pb::PatientStatement) -> Result<(Collection, CollectionKey)> {
-        let given = PatientSigned::<DelegatedKey>::try_from(message)
-            .and_then(PatientSigned::verify)
-            .map_err(tampered)?;
-        let fits = given.patient_id == self.owner()
-            && given.delegation_hash == self.delegation.hash()
-            && self.delegation.collections.has(given.collection_id);
-        if !fits {
-            return Err(tampered("a key of it is of another one"));
-        }
-        let collection = Collection {
-            id: given.collection_id,
-            epoch: given.epoch,
-        };
-        let context = DelegatedKeyContext {
-            owner: self.owner(),
-            delegate: self.vault.id(),
-            delegation: self.delegation.hash(),
-            collection,
-        };
-        let known = listed::known_epoch(self.vault, given.root_epoch).await?;
-        let with = known
-            .vault_key(given.root_epoch)
-            .ok_or_else(|| tampered(known.no_vault_key(given.root_epoch)))?;
-        let key = open_delegated_key(with, &context, &given.key).map_err(tampered)?;
-        Ok((collection, key))
     }
 }
 

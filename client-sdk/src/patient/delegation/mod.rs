@@ -7,9 +7,11 @@
 //! | `ending` | end one; take the keys of what is over out of use |
 //! | `offers` | what others offer her: accept, refuse |
 //! | `acting` | read, permit and deny for another patient |
+//! | `given_keys` | the keys of her collections that come with that |
 
 pub(in crate::patient) mod acting;
 pub(in crate::patient) mod ending;
+mod given_keys;
 pub(in crate::patient) mod giving;
 pub(in crate::patient) mod named;
 pub(in crate::patient) mod offers;
