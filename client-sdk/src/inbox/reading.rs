@@ -103,7 +103,7 @@ impl<'a> InboxReader<'a> {
     }
 
     async fn newest_number(&self) -> Result<u64> {
-        let page: pb::InboxPage = self
+        let page = self
             .session
             .server
             .get(api::INBOX.ask([], PageQuery::of(1)))
@@ -120,7 +120,7 @@ impl<'a> InboxReader<'a> {
                 limit: usize::try_from(end - after).ok(),
             };
             let path = api::INBOX.ask([], query);
-            let page: pb::InboxPage = self.session.server.get(path).await?;
+            let page = self.session.server.get(path).await?;
             whole.add(page.events.len(), page.encoded_len())?;
             if page.events.is_empty() {
                 return Err(out_of_order());
@@ -138,7 +138,7 @@ impl<'a> InboxReader<'a> {
     async fn events(&self, mut after: u64) -> Result<Vec<pb::Event>> {
         let (mut all, mut whole) = (Vec::new(), Whole::new(INBOX));
         loop {
-            let page: pb::InboxPage = self
+            let page = self
                 .session
                 .server
                 .get(api::INBOX.ask(

@@ -35,8 +35,10 @@ pub(super) async fn export_case(vault: &Vault, permission: PermissionId) -> Resu
     for id in named(&entries, permission)? {
         institutions.extend(vault.session.mirror.raw_chain(id).await?);
     }
-    let is_revocation = |entry: &pb::HistoryEntry| matches!(entry.what, Some(What::Revoked(_)));
-    let revocation_receipt = match entries.iter().any(is_revocation) {
+    let revoked = entries
+        .iter()
+        .any(|entry| matches!(entry.what, Some(What::Revoked(_))));
+    let revocation_receipt = match revoked {
         // The same permission again is answered with the first revocation's receipt (REV-2).
         true => revoking::submit_revocation(vault, &own).await?.receipt,
         false => None,

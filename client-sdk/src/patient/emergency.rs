@@ -158,8 +158,8 @@ pub(super) async fn rewrap_emergency(
 ) -> Result<PermissionId> {
     let OwnPermission { permission, left, .. } = old;
     let shown = emergency_list(vault).await?;
-    let of_this = |entry: &pb::EmergencyEntry| entry.permission_id == permission.permission_id.as_bytes()[..];
-    let shown = shown.into_iter().find(of_this);
+    let id = permission.permission_id.as_bytes();
+    let shown = shown.into_iter().find(|entry| entry.permission_id == id[..]);
     let shown = shown.ok_or_else(|| tampered("the server does not show its key"))?;
     let recipient = RecipientKey::try_from(shown.recipient_key.as_ref()).map_err(tampered)?;
     let same = recipient.digest() == permission.recipient_key_hash;

@@ -258,14 +258,14 @@ pub(super) async fn shown_versions(vault: &Vault) -> Result<Vec<(RecordId, Versi
     while let Some(page) = arrivals.next().await? {
         shown.extend(page.records);
     }
-    let ids = |record: pb::VaultRecord| {
+    let ids = shown.into_iter().map(|record| {
         let stored = record.record.unwrap_or_default();
         Ok((
             RecordId::try_from(stored.record_id.as_ref())?,
             VersionId::try_from(stored.version_id.as_ref())?,
         ))
-    };
-    let ids: Result<_, protocol_spec::Error> = shown.into_iter().map(ids).collect();
+    });
+    let ids: Result<_, protocol_spec::Error> = ids.collect();
     ids.map_err(Error::tampered("a record"))
 }
 

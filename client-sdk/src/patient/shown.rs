@@ -147,8 +147,9 @@ pub(super) fn check_collections(before: &Acts, shown: &[pb::CollectionEpochs]) -
         return Ok(());
     }
     for (id, (count, newest)) in before.epochs() {
-        let of_this = |shown: &&pb::CollectionEpochs| shown.collection_id == id.as_bytes()[..];
-        let wraps = shown.iter().find(of_this).map(|shown| &shown.key_wraps[..]);
+        let mut shown = shown.iter();
+        let of_this = shown.find(|shown| shown.collection_id == id.as_bytes()[..]);
+        let wraps = of_this.map(|shown| &shown.key_wraps[..]);
         let fits = match wraps.and_then(|wraps| wraps.split_last()) {
             Some((last, before)) if before.len() + 1 == count => {
                 epoch_hash(before.len() as u64, last) == newest
