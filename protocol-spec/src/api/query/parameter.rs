@@ -5,8 +5,8 @@ use std::{fmt::Display, str::FromStr};
 use serde_json::{Value, json};
 
 use crate::ids::{
-    CollectionId, DelegationId, DeviceId, InstitutionId, LinkId, PatientId, PermissionId, RecordId, ReleaseId,
-    RequestId, TerminalId, UploadId, VersionId,
+    CollectionId, DelegationId, DeviceId, InstitutionId, LinkId, PatientId, PermissionId, RecordId,
+    ReleaseId, RequestId, TerminalId, UploadId, VersionId,
 };
 
 /// A value that stands in a path or query.
