@@ -1,15 +1,6 @@
 //! Requests as they are stored: opened once, answered once.
 
-use crate::vault::{
-    ask::received::{self, Asking},
-    core::{
-        refusal::{Refusal, ensure},
-        tx::Tx,
-    },
-    tables::{self, PlaceRow, RequestRow},
-};
 use bytes::Bytes;
-use pb::{RequestState, stored_request::Request};
 use protocol_spec::{
     defence::Defence,
     hash::Sha256Digest,
@@ -18,6 +9,17 @@ use protocol_spec::{
     permission::Kind,
     problem::Problem,
 };
+
+use crate::vault::{
+    ask::received::{self, Asking},
+    core::{
+        refusal::{Refusal, ensure},
+        tx::Tx,
+    },
+    tables::{self, PlaceRow, RequestRow},
+};
+
+use pb::{RequestState, stored_request::Request};
 
 /// What the ledger must know of a new request.
 pub(in crate::vault) struct NewRequest {

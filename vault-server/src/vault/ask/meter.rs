@@ -10,6 +10,7 @@ use crate::vault::{
     core::{refusal::Refusal, shared::Shared},
     tables::{self, MeterRow},
 };
+
 use pb::PermissionState;
 
 /// What is left of a permission now.

@@ -1,5 +1,7 @@
 //! The vault as the rest of the server holds it: opened over its stores, with what it says of itself and of its log.
 
+use std::{ops::Deref, sync::Arc};
+
 use protocol_spec::{
     keys::IdentityKey,
     link::{is_nonce, proof_message},
@@ -7,7 +9,6 @@ use protocol_spec::{
     messages as pb,
     problem::Problem,
 };
-use std::{ops::Deref, sync::Arc};
 use tokio::{sync::watch, task::JoinSet};
 
 use crate::{

@@ -65,7 +65,7 @@ pub(in crate::vault) async fn answered_now<A: Row>(
     replay(row, intent)
 }
 
-/// As [`Shared::answered`], inside the transaction.
+/// The answer that this mutation had already, inside the transaction.
 pub(in crate::vault) async fn answered<A: Row>(
     tx: &mut Tx<'_>,
     caller: &Caller,

@@ -1,8 +1,8 @@
 //! How much and how long: every bound that the state machines keep.
 
-use crate::vault::core::sizes::{placed_bytes, release_bytes};
-
 use std::time::Duration;
+
+use crate::vault::core::sizes::{placed_bytes, release_bytes};
 
 /// Bounds of the vault. The defaults suit one machine.
 #[derive(Clone, Debug, PartialEq, Eq)]

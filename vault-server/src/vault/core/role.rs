@@ -1,12 +1,14 @@
 //! As whom a caller submits something.
 
-use crate::vault::{core::refusal::Refusal, who::caller::Caller};
+use std::sync::Arc;
+
 use protocol_spec::{
     delegation::Power,
     directory::Institution,
     ids::{DeviceId, PatientId},
 };
-use std::sync::Arc;
+
+use crate::vault::{core::refusal::Refusal, who::caller::Caller};
 
 /// As whom a caller submits something.
 pub(crate) trait Role {

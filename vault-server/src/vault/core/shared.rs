@@ -1,8 +1,9 @@
 //! What all operations share: the stores, the clock, the log, and what is remembered beside them; pages of rows, and receipts with
 //! their place in the log.
 
-use protocol_spec::{ids::PatientId, keys::IdentityKey, messages as pb};
 use std::sync::Arc;
+
+use protocol_spec::{ids::PatientId, keys::IdentityKey, messages as pb};
 
 use crate::{
     identity::OperatorIdentity,

@@ -1,8 +1,10 @@
 //! The units of the protocol.
 
-use crate::vault::core::refusal::Refusal;
-use protocol_spec::problem::Problem;
 use std::time::Duration;
+
+use protocol_spec::problem::Problem;
+
+use crate::vault::core::refusal::Refusal;
 
 /// A duration in the protocol's unit.
 pub(in crate::vault) fn millis(duration: Duration) -> u64 {

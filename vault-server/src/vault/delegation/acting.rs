@@ -105,7 +105,7 @@ impl Operation for NoteRead<'_> {
 /// In milliseconds.
 const DAY: u64 = 24 * 3600 * 1000;
 
-/// As [`Shared::check_acting`], by rows that the commit checks again.
+/// Whether a delegation holds (DLG-5), by rows that the commit checks again.
 pub(in crate::vault) async fn check_acting(tx: &mut Tx<'_>, acting: &Acting) -> Result<(), Refusal> {
     let key = tables::delegation(acting.owner(), acting.delegation.delegation_id);
     let row = tx.read(&key).await?;

@@ -1,12 +1,7 @@
 //! What a delegate sees of the vault in which she acts.
 
-use crate::vault::{
-    ask::asked::request_place,
-    core::{refusal::Refusal, shared::Shared, weakened},
-    delegation::{acting, delegation_rows::delegation_of},
-    tables,
-    who::{caller::Caller, principal::Acting},
-};
+use std::sync::Arc;
+
 use bytes::Bytes;
 use protocol_spec::{
     collection::Collection,
@@ -16,7 +11,14 @@ use protocol_spec::{
     problem::Problem,
     request::RequestSignature,
 };
-use std::sync::Arc;
+
+use crate::vault::{
+    ask::asked::request_place,
+    core::{refusal::Refusal, shared::Shared, weakened},
+    delegation::{acting, delegation_rows::delegation_of},
+    tables,
+    who::{caller::Caller, principal::Acting},
+};
 
 /// The caller as a delegate, by the delegation that its request names (DLG-5).
 pub(crate) async fn act(

@@ -1,7 +1,8 @@
 //! Delegations as they are stored.
 
-use crate::vault::{core::refusal::Refusal, tables::DelegationRow};
 use protocol_spec::{bodies::Delegation, messages as pb, patient::PatientSigned};
+
+use crate::vault::{core::refusal::Refusal, tables::DelegationRow};
 
 pub(in crate::vault) fn entry(row: DelegationRow) -> pb::DelegationEntry {
     pb::DelegationEntry {

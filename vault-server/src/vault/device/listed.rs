@@ -1,5 +1,11 @@
 //! Whether a device is in the list of its patient, and the list of its root epoch.
 
+use protocol_spec::{
+    defence::Defence,
+    ids::{DeviceId, PatientId},
+    problem::Problem,
+};
+
 use crate::vault::{
     core::{
         refusal::{Refusal, ensure},
@@ -8,11 +14,6 @@ use crate::vault::{
     },
     tables::{self, PatientRow},
     who::caller::Caller,
-};
-use protocol_spec::{
-    defence::Defence,
-    ids::{DeviceId, PatientId},
-    problem::Problem,
 };
 
 pub(crate) async fn still_listed(shared: &Shared, caller: &Caller) -> Result<(), Refusal> {

@@ -1,12 +1,13 @@
 //! Openings of emergency permissions as they are stored.
 
-use crate::vault::{
-    core::{refusal::Refusal, shared::Shared},
-    tables,
-};
 use protocol_spec::{
     directory::Institution,
     ids::{PatientId, PermissionId},
+};
+
+use crate::vault::{
+    core::{refusal::Refusal, shared::Shared},
+    tables,
 };
 
 /// Whether this institution has opened this emergency permission, not long ago, and may still (EMG-6).

@@ -1,5 +1,12 @@
 //! Records that were deleted or taken back: nothing of them is stored, placed or released again (DEL-4).
 
+use protocol_spec::{
+    ids::{PatientId, RecordId, VersionId},
+    messages as pb,
+    permission::PermissionBody,
+    problem::Problem,
+};
+
 use crate::vault::{
     core::{
         refusal::{Refusal, ensure},
@@ -7,12 +14,6 @@ use crate::vault::{
         tx::Tx,
     },
     tables,
-};
-use protocol_spec::{
-    ids::{PatientId, RecordId, VersionId},
-    messages as pb,
-    permission::PermissionBody,
-    problem::Problem,
 };
 
 /// Refuses what is asked of a version that is gone (DEL-2).
@@ -43,7 +44,7 @@ pub(in crate::vault) async fn check_not_gone_from(
     ensure(!covered, Problem::RecordDeleted, GONE)
 }
 
-/// As [`Tx::check_not_gone`], of what is in the vault now.
+/// Refuses what was deleted or taken back, by what stands now, outside of a transaction.
 pub(in crate::vault) async fn check_not_gone_now(
     shared: &Shared,
     patient: PatientId,

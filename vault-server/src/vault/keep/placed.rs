@@ -1,13 +1,5 @@
 //! A record as a permission of its collection releases it.
 
-use crate::vault::{
-    core::{
-        refusal::{Refusal, ensure},
-        tx::Tx,
-    },
-    keep::{collections, gone},
-    tables,
-};
 use protocol_spec::{
     bodies::Placement,
     collection::CollectionSelector,
@@ -16,6 +8,15 @@ use protocol_spec::{
     permission::PermissionBody,
     problem::Problem,
     tags::SealedConditions,
+};
+
+use crate::vault::{
+    core::{
+        refusal::{Refusal, ensure},
+        tx::Tx,
+    },
+    keep::{collections, gone},
+    tables,
 };
 
 /// The record of a version that a permission over a collection is for, now (COL-6, COL-7, CND-9), and its length.

@@ -1,8 +1,8 @@
 //! The vault as its patient sees it: records, their leaves, their keys once adopted.
 
-use bytes::Bytes;
 use std::sync::Arc;
 
+use bytes::Bytes;
 use protocol_spec::{
     collection::Collection,
     defence::Defence,

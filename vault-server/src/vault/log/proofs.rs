@@ -1,13 +1,11 @@
 //! What the log proves: the place of a leaf, that one tree continues another, and the tiles that all this is made of.
 
-use crate::vault::{
-    core::refusal::Refusal,
-    log::{
-        tile::{NodePlace, TileId},
-        tree::subtrees,
-    },
-    tables::{self, LogTileRow},
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    ops::Range,
+    time::Duration,
 };
+
 use bytes::Bytes;
 use protocol_spec::{
     hash::Sha256Digest,
@@ -19,14 +17,17 @@ use protocol_spec::{
     messages as pb,
     problem::Problem,
 };
-use std::{
-    collections::{BTreeMap, BTreeSet},
-    ops::Range,
-    time::Duration,
-};
 use tokio::time::Instant;
 
 use crate::vault::log::{Log, tree};
+use crate::vault::{
+    core::refusal::Refusal,
+    log::{
+        tile::{NodePlace, TileId},
+        tree::subtrees,
+    },
+    tables::{self, LogTileRow},
+};
 
 impl Log {
     /// The proof of a statement in somebody's vault, once its leaf has its place (LOG-5).

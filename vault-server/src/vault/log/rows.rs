@@ -1,10 +1,11 @@
 //! Rows of the log, read.
 
+use protocol_spec::log::{DirectoryHead, Generation, SignedCheckpoint, VaultSalt};
+
 use crate::vault::{
     core::refusal::Refusal,
     tables::{LogHeadRow, LogSaltRow},
 };
-use protocol_spec::log::{DirectoryHead, Generation, SignedCheckpoint, VaultSalt};
 
 impl LogHeadRow {
     /// Which log it is the head of.

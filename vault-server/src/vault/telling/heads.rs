@@ -3,6 +3,7 @@
 use protocol_spec::hash::Sha256Digest;
 use protocol_spec::problem::Problem;
 use protocol_spec::vault_head::Act;
+use protocol_spec::{bodies::VaultHead, messages as pb, patient::PatientVerified, submitted};
 
 use crate::vault::{
     core::{
@@ -19,7 +20,6 @@ use crate::vault::{
         tell::{self, Tells},
     },
 };
-use protocol_spec::{bodies::VaultHead, messages as pb, patient::PatientVerified, submitted};
 
 /// A device says what has been done to the vault (VLT-2). The same head again changes nothing.
 pub(crate) struct SubmitHead {

@@ -4,6 +4,7 @@ use std::{
     collections::HashMap,
     sync::{Mutex, MutexGuard, PoisonError},
 };
+
 use tokio::sync::watch;
 
 /// Who waits for which inbox.

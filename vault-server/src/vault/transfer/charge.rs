@@ -1,5 +1,11 @@
 //! What a range of leaves has cost, given back as far as it did not leave (FLW-20).
 
+use bytes::Bytes;
+use protocol_spec::{
+    ids::{PatientId, PermissionId, RecordId, ReleaseId, VersionId},
+    released::LeafRanges,
+};
+
 use crate::vault::{
     core::{
         account,
@@ -9,11 +15,6 @@ use crate::vault::{
         tx::{Operation, Tx},
     },
     tables::{self, ReleasedRow},
-};
-use bytes::Bytes;
-use protocol_spec::{
-    ids::{PatientId, PermissionId, RecordId, ReleaseId, VersionId},
-    released::LeafRanges,
 };
 
 /// What was taken for a range of leaves that are about to be handed out.

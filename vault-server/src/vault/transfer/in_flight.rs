@@ -1,12 +1,14 @@
 //! Leaves that are being received: each by one request at a time.
 
-use crate::vault::core::refusal::Refusal;
-use protocol_spec::{ids::UploadId, problem::Problem};
 use std::{
     collections::HashMap,
     ops::Range,
     sync::{Arc, Mutex, MutexGuard, PoisonError},
 };
+
+use protocol_spec::{ids::UploadId, problem::Problem};
+
+use crate::vault::core::refusal::Refusal;
 
 /// Which leaves are being received now. Guards the blob store: one writer for each leaf.
 #[derive(Clone, Default)]

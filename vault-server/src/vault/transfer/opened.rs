@@ -1,5 +1,7 @@
 //! Whether a record has been opened: what has been, its sender cannot take back (TB-2).
 
+use protocol_spec::ids::{PatientId, VersionId};
+
 use crate::vault::{
     core::{
         refusal::Refusal,
@@ -8,7 +10,6 @@ use crate::vault::{
     keep::gone,
     tables::{self, RecordRow},
 };
-use protocol_spec::ids::{PatientId, VersionId};
 
 /// A leaf of a record is about to be handed out to somebody for the first time (DEL-7).
 pub(in crate::vault) struct NoteOpened {

@@ -1,16 +1,17 @@
 //! Rows of open sessions: how many a principal has, and which of them belong to a permission.
 
+use protocol_spec::{
+    ids::{PatientId, PermissionId},
+    permission::PermissionBody,
+    problem::Problem,
+};
+
 use crate::vault::{
     core::{
         refusal::{Refusal, ensure},
         tx::Tx,
     },
     tables::{self, CountRow, Counted, OpenSessionRow},
-};
-use protocol_spec::{
-    ids::{PatientId, PermissionId},
-    permission::PermissionBody,
-    problem::Problem,
 };
 
 /// Counts a session of this principal, who may have so many.

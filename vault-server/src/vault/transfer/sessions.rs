@@ -1,6 +1,15 @@
 //! Open sessions of a permission: found again by their institution, ended with what they held given back. See
 //! `spec/flows.md` §3 (FLW-16, FLW-17).
 
+use bytes::Bytes;
+use protocol_spec::{
+    defence::Defence,
+    ids::{InstitutionId, PatientId, PermissionId, ReleaseId, UploadId},
+    messages as pb,
+    permission::PermissionBody,
+    problem::Problem,
+};
+
 use crate::{
     store::SCAN_LIMIT,
     vault::{
@@ -14,14 +23,6 @@ use crate::{
         transfer::{release, release_end::CloseRelease, session_rows},
         who::principal::Holder,
     },
-};
-use bytes::Bytes;
-use protocol_spec::{
-    defence::Defence,
-    ids::{InstitutionId, PatientId, PermissionId, ReleaseId, UploadId},
-    messages as pb,
-    permission::PermissionBody,
-    problem::Problem,
 };
 
 /// Which session it is.

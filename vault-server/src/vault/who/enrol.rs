@@ -127,7 +127,7 @@ async fn known<R: Row>(
 }
 
 /// Checks a patient's enrolment (DEV-2) and gives the caller it makes. Verify the request's signature with
-/// the caller's key, then call [`Vault::enrol`].
+/// the caller's key, then call [`enrol`].
 pub(crate) fn enrolling_patient(message: pb::EnrolPatient) -> Result<Caller, Refusal> {
     let submitted::EnrolPatient {
         list,
@@ -159,7 +159,7 @@ pub(crate) fn enrolling_patient(message: pb::EnrolPatient) -> Result<Caller, Ref
     })))
 }
 
-/// Checks an institution's enrolment (KEY-7, KEY-8), as [`Vault::enrolling_patient`].
+/// Checks an institution's enrolment (KEY-7, KEY-8), as [`enrolling_patient`] does.
 pub(crate) fn enrolling_institution(
     shared: &Shared,
     message: pb::EnrolInstitution,

@@ -1,14 +1,5 @@
 //! Entries of the directory: institutions as they are accredited now.
 
-use crate::vault::{
-    core::{
-        refusal::{Refusal, ensure},
-        shared::Shared,
-        tx::Tx,
-    },
-    tables::{self, RecipientKeyRow},
-    who::standing::check_entry,
-};
 use protocol_spec::{
     bodies::{Accreditation, InstitutionKeys},
     defence::Defence,
@@ -18,6 +9,16 @@ use protocol_spec::{
     messages as pb,
     problem::Problem,
     statement::Signed,
+};
+
+use crate::vault::{
+    core::{
+        refusal::{Refusal, ensure},
+        shared::Shared,
+        tx::Tx,
+    },
+    tables::{self, RecipientKeyRow},
+    who::standing::check_entry,
 };
 
 /// An entry with its accreditation, whose secret was opened (KEY-7, KEY-8).

@@ -102,7 +102,7 @@ async fn check_recipient_key(shared: &Shared, row: Option<RecipientKeyRow>) -> R
     )
 }
 
-/// As [`Vault::check_standing`], by rows that the commit checks again. Whoever is only being enrolled has none.
+/// Whether a caller may still act, by rows that the commit checks again. Whoever is only being enrolled has none.
 pub(in crate::vault) async fn check_caller(tx: &mut Tx<'_>, caller: &Caller) -> Result<(), Refusal> {
     match (caller.acting(), caller.holder()) {
         (Some(acting), _) => acting::check_acting(tx, acting).await,
