@@ -175,15 +175,19 @@ impl Server {
     }
 
     /// One attempt, or two when the server says that the clocks differ.
+    ///
+    /// On the heap: each caller's future would hold this large one, and a caller of several calls one of each.
     pub(crate) async fn attempt(&self, call: &Call<'_>) -> Result<Incoming, Retry> {
-        match self.attempt_once(call).await {
+        match Box::pin(self.attempt_once(call)).await {
             Err(Refusal {
                 problem: Some(Problem::SignatureExpired),
                 now: Some(now),
                 ..
             }) => {
                 self.clock.follow(now);
-                self.attempt_once(call).await.map_err(|refusal| refusal.retry)
+                Box::pin(self.attempt_once(call))
+                    .await
+                    .map_err(|refusal| refusal.retry)
             }
             result => result.map_err(|refusal| refusal.retry),
         }

@@ -261,7 +261,7 @@ impl Server {
     }
 
     async fn message<M: Message + Default + Name>(&self, call: &Call<'_>, patience: Patience) -> Result<M> {
-        let body = self.execute(call, patience).await?;
+        let body = Box::pin(self.execute(call, patience)).await?;
         Ok(protocol_spec::messages::decode(&body)?)
     }
 }
