@@ -112,15 +112,15 @@ impl Possession<'_> {
             message,
             bytes,
         };
-        let answer = match run::run(&self.shared, &present).await {
+        let answer = match run::run(self.shared, &present).await {
             // What holds the use may be over, and not be swept yet.
             Err(refusal) if refusal.problem == Problem::PermissionInUse => {
-                sessions::end_over(&self.shared, &self.held.body).await?;
-                run::run(&self.shared, &present).await?
+                sessions::end_over(self.shared, &self.held.body).await?;
+                run::run(self.shared, &present).await?
             }
             answer => answer?,
         };
-        complete_answer(&self.shared, &self.held.body, answer).await
+        complete_answer(self.shared, &self.held.body, answer).await
     }
 }
 

@@ -42,7 +42,7 @@ pub(crate) struct Turn<'a> {
 impl Turn<'_> {
     /// The answer that there was, if it comes again.
     pub(in crate::vault) async fn answered<A: Row>(&self) -> Result<Option<A>, Refusal> {
-        idempotency::answered_now(&self.shared, self.caller, self.intent).await
+        idempotency::answered_now(self.shared, self.caller, self.intent).await
     }
 
     /// In one commit, which keeps the answer; or gives the answer that there was.
@@ -50,7 +50,7 @@ impl Turn<'_> {
     where
         O: Operation<Answer: Row>,
     {
-        idempotency::mutate(&self.shared, self.caller, self.intent, operation).await
+        idempotency::mutate(self.shared, self.caller, self.intent, operation).await
     }
 }
 

@@ -126,7 +126,7 @@ impl RecordList<'_> {
     pub async fn read(self) -> Result<pb::VaultPage, Refusal> {
         let mut records = Vec::with_capacity(self.rows.len());
         for row in self.rows {
-            let record = match complete_vault_record(&self.shared, self.patient, row).await {
+            let record = match complete_vault_record(self.shared, self.patient, row).await {
                 // Moved or sealed anew meanwhile: it stands further behind.
                 Err(refusal) if refusal.problem == Problem::RecordMismatch => continue,
                 record => record?,

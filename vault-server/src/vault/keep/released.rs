@@ -90,7 +90,7 @@ impl ReleasedList<'_> {
     pub(crate) async fn read(self) -> Result<pb::ReleasedPage, Refusal> {
         let mut records = Vec::with_capacity(self.records.len());
         for (row, mut record) in self.records {
-            record.record = match records::complete_record(&self.shared, self.patient, row).await {
+            record.record = match records::complete_record(self.shared, self.patient, row).await {
                 // Sealed anew meanwhile: it stands further behind.
                 Err(refusal) if refusal.problem == Problem::RecordMismatch => continue,
                 stored => Some(stored?),

@@ -61,7 +61,7 @@ async fn what_changes_nothing_is_not_kept() {
     for _ in 0..3 {
         let (intent, message) = (intent(), world.patient.revokes(&permission));
         let vault = &world.vault;
-        submit::<SubmitRevocation>(&vault, &caller, &intent, message)
+        submit::<SubmitRevocation>(vault, &caller, &intent, message)
             .await
             .unwrap();
         kept.push(

@@ -152,7 +152,7 @@ impl Emergency {
             patient_id: body.patient_id.as_bytes().to_vec().into(),
         };
         let vault = &self.world().vault;
-        submit::<AcceptGuardianship>(&vault, &caller, &intent(), accept)
+        submit::<AcceptGuardianship>(vault, &caller, &intent(), accept)
             .await
             .unwrap();
         body

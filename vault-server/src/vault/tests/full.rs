@@ -172,10 +172,10 @@ async fn a_full_volume_takes_deletions() {
     };
     let patient = world.as_patient().await;
     let vault = &world.vault;
-    submit::<DeleteUnanswered>(&vault, &patient, &intent(), message.clone())
+    submit::<DeleteUnanswered>(vault, &patient, &intent(), message.clone())
         .await
         .unwrap();
-    let again = submit::<DeleteUnanswered>(&vault, &patient, &intent(), message).await;
+    let again = submit::<DeleteUnanswered>(vault, &patient, &intent(), message).await;
     assert_eq!(problem(again), Problem::NotPermitted, "nothing is left to delete");
 }
 

@@ -141,21 +141,21 @@ async fn nobody_writes_in_her_name() {
         (&patient, signed(&stranger, &strangers)),
         (&stranger_asks, signed(&stranger, &strangers)),
     ] {
-        let refused = submit::<SubmitNote>(&vault, caller, &intent(), message).await;
+        let refused = submit::<SubmitNote>(vault, caller, &intent(), message).await;
         assert_eq!(problem(refused), Problem::NotPermitted);
     }
     // Another device of hers, whose signature she brings by this one.
     let (message, other) = world.patient.adding(61);
-    submit::<ChangeDevices>(&vault, &patient, &intent(), message)
+    submit::<ChangeDevices>(vault, &patient, &intent(), message)
         .await
         .unwrap();
-    let refused = submit::<SubmitNote>(&vault, &patient, &intent(), signed(&other, &hers)).await;
+    let refused = submit::<SubmitNote>(vault, &patient, &intent(), signed(&other, &hers)).await;
     assert_eq!(problem(refused), Problem::NotPermitted);
     // Institutions write none.
     let first = world.as_hospital(&world.first).await;
-    let refused = submit::<SubmitNote>(&vault, &first, &intent(), signed(&world.patient, &hers)).await;
+    let refused = submit::<SubmitNote>(vault, &first, &intent(), signed(&world.patient, &hers)).await;
     assert_eq!(problem(refused), Problem::NotPermitted);
-    submit::<SubmitNote>(&vault, &patient, &intent(), signed(&world.patient, &hers))
+    submit::<SubmitNote>(vault, &patient, &intent(), signed(&world.patient, &hers))
         .await
         .unwrap();
 }

@@ -319,17 +319,17 @@ async fn only_the_patient_speaks_for_her_vault() {
     // Her statements, sent by somebody else; his statements about her things.
     let hers = world.patient.revokes(&permission);
     assert_eq!(
-        problem(submit::<SubmitRevocation>(&vault, &caller, &intent(), hers).await),
+        problem(submit::<SubmitRevocation>(vault, &caller, &intent(), hers).await),
         Problem::NotPermitted
     );
     let his = stranger.revokes(&permission);
     assert_eq!(
-        problem(submit::<SubmitRevocation>(&vault, &caller, &intent(), his).await),
+        problem(submit::<SubmitRevocation>(vault, &caller, &intent(), his).await),
         Problem::NotPermitted
     );
     assert_eq!(
         problem(
-            records::own_leaves(&vault, &caller, record.version_id, 0, 1)
+            records::own_leaves(vault, &caller, record.version_id, 0, 1)
                 .await
                 .map(drop)
         ),
@@ -337,7 +337,7 @@ async fn only_the_patient_speaks_for_her_vault() {
     );
     let hospital = world.as_hospital(&world.first).await;
     assert_eq!(
-        problem(history::history(&vault, &hospital, 0, 0).await),
+        problem(history::history(vault, &hospital, 0, 0).await),
         Problem::NotPermitted
     );
     assert_eq!(
@@ -347,7 +347,7 @@ async fn only_the_patient_speaks_for_her_vault() {
     // To which key to seal for her, whoever knows her id may know: an institution, or a patient who trusts her.
     for caller in [&hospital, &caller] {
         assert!(
-            strangers::patient_info(&vault, caller, world.patient.id)
+            strangers::patient_info(vault, caller, world.patient.id)
                 .await
                 .is_ok()
         );

@@ -111,7 +111,7 @@ impl Scene {
         };
         let patient = self.world.as_patient().await;
         let vault = &self.world.vault;
-        let receipt = reseal::commit_reseal(&vault, &patient, &intent(), upload, message).await?;
+        let receipt = reseal::commit_reseal(vault, &patient, &intent(), upload, message).await?;
         let receipt = Receipt::<UploadReceipt>::verify(Some(receipt), &self.world.operator_key()).unwrap();
         assert_eq!(receipt.statement.replaces, Some(self.records[0].version_id));
         assert_eq!(receipt.statement.version_id, version_id);
