@@ -1,4 +1,4 @@
-//! What was found in a file.
+//! The description of a file: days, texts and types that the reader has found in it.
 
 use crate::day::{Days, joined};
 

@@ -16,7 +16,7 @@ pub struct InboxEvent {
     /// Who has sent what it tells.
     #[serde(flatten, serialize_with = "Party::sender")]
     pub from: Party,
-    /// What it tells its reader.
+    /// What the event tells the principal whose inbox it lies in.
     #[serde(flatten)]
     pub what: InboxWhat,
     /// The sealed text, opened; or why the event does not verify. Empty where there is none.

@@ -44,7 +44,7 @@ pub enum InboxWhat {
     DownloadRequest {
         /// The request by which it asks.
         request_id: RequestId,
-        /// What for, as it says.
+        /// The purpose that the request names, if it names one.
         #[serde(skip_serializing_if = "Option::is_none")]
         purpose: Option<Purpose>,
     },
@@ -55,7 +55,7 @@ pub enum InboxWhat {
         /// The institution that would receive.
         #[serde(flatten, serialize_with = "Party::receiver")]
         to: Party,
-        /// What for, as it says.
+        /// The purpose that the request names, if it names one.
         #[serde(skip_serializing_if = "Option::is_none")]
         purpose: Option<Purpose>,
     },

@@ -64,7 +64,7 @@ pub(crate) struct Add {
     /// The collections in which she may act: name or id; repeat it for more
     #[arg(long, value_name = "COLLECTION", default_value = "default")]
     collection: Vec<String>,
-    /// What she may do in them
+    /// What the delegate may do in these collections
     #[arg(long, value_enum, default_value_t = PowerArg::Read)]
     power: PowerArg,
     /// When it begins: a day (UTC), or a moment with its offset; without this, now

@@ -281,7 +281,7 @@ fn records(line: &HistoryLine<'_>) -> String {
     }
 }
 
-/// Which devices came and went.
+/// The devices that a list adds, with a plus, and those that it removes, with a minus.
 fn devices_changed(line: &HistoryLine<'_>) -> String {
     let shown = |sign: char, devices: Option<&[DeviceRef]>| {
         let devices = devices.unwrap_or_default().iter();

@@ -1,6 +1,6 @@
 //! What each file of a home is worth, by its name.
 
-/// What a file is worth.
+/// How a file of the home is guarded: whether it must be there, unchanged, and the newest.
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub(super) enum Worth {
     /// It protects: it must be there, unchanged and not set back.

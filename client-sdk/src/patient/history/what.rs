@@ -41,14 +41,14 @@ pub enum HistoryWhat {
     DownloadRequested {
         /// The request by which it asks.
         request: RequestId,
-        /// What for, as it says.
+        /// The purpose that the request names, if it names one.
         purpose: Option<Purpose>,
     },
     /// An institution referred her to another.
     ReferenceRequested {
         /// The request by which it asks.
         request: RequestId,
-        /// What for, as it says.
+        /// The purpose that the request names, if it names one.
         purpose: Option<Purpose>,
     },
     /// She gave a permission to an institution.

@@ -226,7 +226,7 @@ async fn check_records(tx: &mut Tx<'_>, permission: &PermissionBody) -> Result<u
 /// The patient, or a delegate of hers, permits what was asked for.
 pub(crate) struct SubmitPermission {
     permission: Admitted<VerifiedPermission>,
-    /// What comes beside it.
+    /// What the message holds beside the permission, as it is stored.
     row: PermissionRow,
     /// Over it and what came before.
     head: Option<Admitted<PatientVerified<VaultHead>>>,

@@ -99,7 +99,7 @@ async fn ask(tx: &mut Tx<'_>, new: NewRequest, message: pb::Statement) -> Result
 pub(crate) struct SubmitUpload {
     request: Admitted<PatientVerified<UploadRequest>>,
     permission: Admitted<VerifiedPermission>,
-    /// What comes beside it.
+    /// What the message holds beside the permission, as it is stored.
     row: PermissionRow,
 }
 

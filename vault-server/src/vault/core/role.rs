@@ -12,7 +12,7 @@ use crate::vault::{core::refusal::Refusal, who::caller::Caller};
 
 /// As whom a caller submits something.
 pub(crate) trait Role {
-    /// Whose it is then.
+    /// Who the caller is in this role, as its statements name it.
     type Principal<'a>: Copy + Send + Sync;
 
     /// The principal, if the caller may be it.

@@ -18,7 +18,7 @@ use crate::{
     },
 };
 
-/// What all operations share.
+/// The parts of the vault that all operations share.
 pub struct Shared {
     pub(in crate::vault) ledger: Arc<dyn Ledger>,
     pub(in crate::vault) blobs: Arc<dyn BlobStore>,

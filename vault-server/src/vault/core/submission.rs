@@ -15,11 +15,11 @@ use crate::vault::{
     who::caller::{Caller, Intent},
 };
 
-/// What a principal submits.
+/// Something that a principal submits, by the message that brings it and the role that may.
 pub(crate) trait Submission: Operation<Answer: AnswerRow> + Send + Sized {
-    /// As it comes, well-formed.
+    /// The message, read and well-formed.
     type Message: Submitted;
-    /// Who may submit it.
+    /// The role in which a caller may submit it.
     type By: Role;
 
     /// Takes it from whom it comes from.

@@ -25,7 +25,7 @@ use crate::{
     },
 };
 
-/// Which session it is.
+/// The id of a session, of upload or of release.
 #[derive(Clone, Copy)]
 enum Id {
     Upload(UploadId),
